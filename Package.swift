@@ -1,0 +1,81 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let parser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+  name: "memlong",
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+  ],
+  targets: [
+    // MARK: - System libraries: module map and shim, nothing else
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    // SIMD helpers that Swift cannot spell: headers only, inlined into Kernels
+    .target(name: "CKernels"),
+
+    // MARK: - Bytes and records
+    .target(name: "Safetensors"),  // the buffer format and its JSON
+    .target(
+      name: "ShardIO", dependencies: ["Safetensors", "CZstd", "CXXHash"], exclude: ["FORMAT.md"]),
+    .target(name: "Records", dependencies: ["Safetensors", "ShardIO"]),
+
+    // MARK: - Numerics and models
+    .target(name: "Kernels", dependencies: ["COpenBLAS", "CKernels"]),
+    .target(name: "Tokenization"),
+    .target(name: "Weights", dependencies: ["Safetensors"]),
+    .target(name: "Modeling", dependencies: ["Kernels", "Weights", "Safetensors"]),
+    .target(
+      name: "Embedding", dependencies: ["Kernels", "Weights", "Tokenization", "Safetensors"]),
+    .target(name: "Indexing", dependencies: ["Kernels"]),
+    .target(name: "Training", dependencies: ["Modeling", "Kernels", "Weights", "Safetensors"]),
+    .target(name: "Evaluation", dependencies: ["Modeling", "Safetensors"]),
+
+    // MARK: - Tools: parse, open, loop, count, report
+    .target(name: "ToolSupport", dependencies: ["ShardIO", "CZstd", "CZlib", parser]),
+    .executableTarget(
+      name: "ml-shard", dependencies: ["ToolSupport", "Records", "ShardIO", "Safetensors", parser]),
+    .executableTarget(
+      name: "ml-chunk",
+      dependencies: ["ToolSupport", "Records", "ShardIO", "Tokenization", "Weights", "Safetensors", parser]),
+    .executableTarget(
+      name: "ml-embed",
+      dependencies: ["ToolSupport", "Records", "ShardIO", "Embedding", "Kernels", parser]),
+    .executableTarget(
+      name: "ml-index",
+      dependencies: ["ToolSupport", "Records", "ShardIO", "Indexing", "Kernels", parser]),
+    .executableTarget(
+      name: "ml-train",
+      dependencies: [
+        "ToolSupport", "Records", "ShardIO", "Training", "Modeling", "Weights", "Kernels", "Safetensors", parser,
+      ]),
+    .executableTarget(
+      name: "ml-eval",
+      dependencies: [
+        "ToolSupport", "Records", "ShardIO", "Evaluation", "Modeling", "Weights", "Kernels", "Safetensors", parser,
+      ]),
+
+    // MARK: - Tests: one bundle a module
+    .target(
+      name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport"),
+    .testTarget(name: "ShardIOTests", dependencies: ["ShardIO", "Safetensors", "TestSupport"]),
+    .testTarget(name: "RecordsTests", dependencies: ["Records", "ShardIO", "TestSupport"]),
+    .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"]),
+    .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "Weights", "Safetensors", "TestSupport"]),
+    .testTarget(name: "WeightsTests", dependencies: ["Weights", "Safetensors", "TestSupport"]),
+    .testTarget(
+      name: "ModelingTests", dependencies: ["Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
+    .testTarget(
+      name: "EmbeddingTests", dependencies: ["Embedding", "Kernels", "Weights", "Tokenization", "Safetensors", "TestSupport"]),
+    .testTarget(name: "IndexingTests", dependencies: ["Indexing", "Kernels", "TestSupport"]),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Training", "Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
+    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Modeling", "Safetensors", "TestSupport"]),
+    .testTarget(name: "ToolTests", dependencies: ["TestSupport", "Records", "ShardIO", "Safetensors", "ToolSupport"]),
+  ],
+  swiftLanguageModes: [.v6]
+)
