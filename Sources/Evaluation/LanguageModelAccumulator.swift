@@ -36,10 +36,6 @@ public struct LanguageModelAccumulator: Sendable {
     scoredTokens += 1
   }
 
-  public mutating func add(document: Int, position: Int, nll: Float) {
-    add(document: document, position: position, nll: Double(nll))
-  }
-
   /// A row for each document so far.
   public var documents: [DocumentScore] {
     zip(scores, texts).map { score, text in

@@ -1,9 +1,10 @@
+import Safetensors
+
 #if canImport(Glibc)
   import Glibc
 #else
   import Darwin
 #endif
-import Safetensors
 
 /// Why results cannot be made, read or compared: one line.
 public struct ResultError: Error, Equatable, CustomStringConvertible {

@@ -89,12 +89,12 @@ public struct Report {
       if let adapter = system.adapter { name = hasSeveralAdapters ? adapter.name : "trained" }
       if hasSeveralModels { name = "\(system.model.name) \(name)" }
       return Row(
-        entry: entry, system: oneLine(name, limit: 60),
+        entry: entry, system: oneLine(name, limit: 40),
         difference: difference(of: entry.result, among: entries))
     }
     let labels = rows.map(\.label)
     for index in rows.indices where labels.count(where: { $0 == labels[index] }) > 1 {
-      rows[index].system += " (\(oneLine(rows[index].entry.name, limit: 60)))"
+      rows[index].system += " (\(oneLine(rows[index].entry.name, limit: 40)))"
     }
     return rows
   }

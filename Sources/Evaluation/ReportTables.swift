@@ -101,7 +101,8 @@ extension Report {
     case .to(let reference):
       guard let estimate = row.result.difference(from: reference, in: bucket) else { return "—" }
       let text = withInterval(estimate.mean, estimate.interval, 4, signed: true)
-      let excludesZero = estimate.interval.map { !$0.contains(0) } ?? false
+      // As printed: an interval of +0.0000 is not bold because of its sixteenth digit.
+      let excludesZero = estimate.interval.map { $0.lower >= 5e-5 || $0.upper <= -5e-5 } ?? false
       return excludesZero ? "**\(text)**" : text
     }
   }

@@ -76,6 +76,7 @@ func markdownTable(_ header: [String], _ rows: [[String]], firstNumber: Int) -> 
 func shellQuoted(_ word: String) -> String {
   let plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./=:,+@%-"
   if !word.isEmpty && word.allSatisfy({ plain.contains($0) }) { return word }
-  return "'" + oneLine(word, limit: .max).split(separator: "'", omittingEmptySubsequences: false)
+  return "'"
+    + oneLine(word, limit: .max).split(separator: "'", omittingEmptySubsequences: false)
     .joined(separator: #"'\''"#) + "'"
 }

@@ -25,31 +25,44 @@ struct LineChart {
     var dash: Dash
   }
 
-  var title: String
-  var xTitle: String
-  var categories: [String]
-  var series: [Series]
+  private let title: String
+  private let xTitle: String
+  private let categories: [String]
+  private let series: [Series]
+  private let scale: ChartScale
+  /// Of the plot, wide enough for the tick labels.
+  private let left: Double
+
+  init(title: String, xTitle: String, categories: [String], series: [Series]) {
+    self.xTitle = xTitle
+    self.categories = categories
+    self.series = series
+    let scale = ChartScale(series.flatMap(\.values).compactMap { $0 }.filter(\.isFinite))
+    self.scale = scale
+    self.title = scale.isLogarithmic ? "\(title) (logarithmic scale)" : title
+    let letters = scale.ticks.map { scale.label($0).count }.max() ?? 0
+    left = max(64, Double(letters) * 7.4 + 16)
+  }
 
   private static let colours = ["#808080", "#CC8B00", "#EE6677", "#4477AA", "#228833"]
-  private static let left = 64.0
   private static let top = 52.0
   private static let legendStep = 24.0
 
   private var plotWidth: Double { max(360, Double(categories.count) * 64) }
   private var plotHeight: Double { max(300, Double(series.count) * Self.legendStep) }
-  private var right: Double { Self.left + plotWidth }
+  private var right: Double { left + plotWidth }
   private var bottom: Double { Self.top + plotHeight }
   private var width: Double {
-    let letters = series.map { shown($0.label).count }.max() ?? 0
-    return max(right + 72 + Double(letters) * 7.4, Self.left + Double(title.count) * 9)
+    // An upper estimate: 12 px sans-serif letters are 6 to 7 wide, ideographs 12.
+    let widths = series.map { shown($0.label).reduce(0) { $0 + ($1.isASCII ? 7.4 : 12) } }
+    return max(right + 72 + (widths.max() ?? 0), left + Double(title.count) * 9)
   }
   private var height: Double { bottom + 56 }
 
-  private func shown(_ label: String) -> String { oneLine(label, limit: 60) }
+  private func shown(_ label: String) -> String { oneLine(label, limit: 90) }
 
   /// A complete SVG 1.1 document.
   var svg: String {
-    let scale = ChartScale(series.flatMap(\.values).compactMap { $0 }.filter(\.isFinite))
     let size = "\(fixed(width.rounded(.up), 0))\" height=\"\(fixed(height.rounded(.up), 0))"
     let box = "0 0 \(fixed(width.rounded(.up), 0)) \(fixed(height.rounded(.up), 0))"
     var lines = [
@@ -57,10 +70,10 @@ struct LineChart {
       "<title>\(xmlText(title))</title>",
       Self.style,
       "<rect class=\"paper\" width=\"100%\" height=\"100%\" rx=\"6\"/>",
-      text(title, x: Self.left, y: 30, "title"),
+      text(title, x: left, y: 30, "title"),
     ]
-    lines += yAxis(scale) + xAxis()
-    for (index, line) in series.enumerated() { lines += drawing(of: line, index, scale) }
+    lines += yAxis() + xAxis()
+    for (index, line) in series.enumerated() { lines += drawing(of: line, index) }
     lines.append("</svg>")
     return lines.joined(separator: "\n") + "\n"
   }
@@ -83,32 +96,32 @@ struct LineChart {
     </style>
     """
 
-  private func yAxis(_ scale: ChartScale) -> [String] {
+  private func yAxis() -> [String] {
     scale.ticks.flatMap { tick -> [String] in
       let y = bottom - scale.place(tick) * plotHeight
       return [
-        line(Self.left, y, right, y, "grid"),
-        text(scale.label(tick), x: Self.left - 8, y: y + 4, anchor: "end"),
+        line(left, y, right, y, "grid"),
+        text(scale.label(tick), x: left - 8, y: y + 4, anchor: "end"),
       ]
     }
   }
 
   private func xAxis() -> [String] {
-    var lines = [line(Self.left, bottom, right, bottom, "axis")]
+    var lines = [line(left, bottom, right, bottom, "axis")]
     for (index, category) in categories.enumerated() {
       let x = place(index)
       lines.append(line(x, bottom, x, bottom + 5, "axis"))
       lines.append(text(category, x: x, y: bottom + 20, anchor: "middle"))
     }
-    lines.append(text(xTitle, x: (Self.left + right) / 2, y: bottom + 42, anchor: "middle"))
+    lines.append(text(xTitle, x: (left + right) / 2, y: bottom + 42, anchor: "middle"))
     return lines
   }
 
   private func place(_ category: Int) -> Double {
-    Self.left + (Double(category) + 0.5) * plotWidth / Double(max(1, categories.count))
+    left + (Double(category) + 0.5) * plotWidth / Double(max(1, categories.count))
   }
 
-  private func drawing(of line: Series, _ index: Int, _ scale: ChartScale) -> [String] {
+  private func drawing(of line: Series, _ index: Int) -> [String] {
     let colour = Self.colours[line.hue % Self.colours.count]
     var path = ""
     var markers: [String] = []
@@ -181,7 +194,7 @@ struct LineChart {
 /// values span more than a factor of 8.
 struct ChartScale {
   let ticks: [Double]
-  private let isLogarithmic: Bool
+  let isLogarithmic: Bool
   private let decimals: Int
 
   init(_ values: [Double]) {
@@ -195,9 +208,9 @@ struct ChartScale {
       let below = all.lastIndex { $0 <= low } ?? 0
       let above = all.firstIndex { $0 >= high } ?? all.count - 1
       let kept = Array(all[below...above])
-      // Over many powers of ten the ones alone are enough.
-      let powers = kept.indices.filter { (below + $0) % 3 == 0 || $0 == 0 || $0 == kept.count - 1 }
-      ticks = kept.count <= 12 ? kept : powers.map { kept[$0] }
+      // At most about a dozen ticks, the highest among them.
+      let step = (kept.count + 11) / 12
+      ticks = kept.indices.filter { (kept.count - 1 - $0) % step == 0 || $0 == 0 }.map { kept[$0] }
       decimals = max(0, -first)
       return
     }
@@ -210,7 +223,7 @@ struct ChartScale {
     let first = (low / step).rounded(.down)
     let last = (high / step).rounded(.up)
     ticks = stride(from: first, through: last, by: 1).map { $0 * step }
-    decimals = max(0, Int(-log10(step * 1.0001).rounded(.down)))
+    decimals = max(0, Int((-log10(step * 1.0001)).rounded(.up)))
   }
 
   /// 0 at the lowest tick, 1 at the highest.
