@@ -64,14 +64,15 @@ final class AdapterTests: XCTestCase {
     ] as [(String, JSONValue, String)] {
       var fields = good
       fields[key] = value
-      let message = failure { try LoRAConfiguration(.object(fields), path: "a/adapter_config.json") }
-      assertContains(message, "a/adapter_config.json: " + expected)
+      let message = failure { try LoRAConfiguration(.object(fields), path: "a/b.json") }
+      assertContains(message, "a/b.json: " + expected)
     }
   }
 
   func testReplacingKeepsOtherFiles() throws {
     let folder = scratch.file("adapter")
-    try tiny.write(folder: folder + "/", extraFiles: ["config.json": Array("{\"mem_layer\":13}".utf8)])
+    let config: JSONValue = ["mem_layer": 13]
+    try tiny.write(folder: folder + "/", extraFiles: ["config.json": config.encodedBytes()])
     XCTAssertEqual(
       folderNames(folder), ["adapter_config.json", "adapter_model.safetensors", "config.json"])
     XCTAssertEqual(

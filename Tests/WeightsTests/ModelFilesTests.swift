@@ -69,7 +69,7 @@ final class ModelFilesTests: XCTestCase {
       ("architecture (none)", { $0.metadata.removeFirst() }),
       ("no metadata key llama.block_count", { $0.drop("llama.block_count") }),
       ("llama.block_count is 0", { $0.replace("llama.block_count", 0) }),
-      ("llama.attention.head_count is not a count", { $0.replace("llama.attention.head_count", "2") }),
+      ("head_count is not a count", { $0.replace("llama.attention.head_count", "2") }),
       ("3 heads of 2, 1 key-value", { $0.replace("llama.attention.head_count", 3) }),
       ("head counts must divide", { $0.replace("llama.attention.head_count_kv", 3) }),
       ("rotated whole", { $0.replace("llama.rope.dimension_count", 2) }),
@@ -176,7 +176,9 @@ final class ModelFilesTests: XCTestCase {
     // The bytes, found by the offsets printed in the fixture's header.
     let bytes = try readBytes(fixture("llama-gqa/weights.safetensors"))
     let start = 8 + 3984 + 546_304
-    let expected = bytes[start..<start + 8192].withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+    let expected = bytes[start..<start + 8192].withUnsafeBytes {
+      Array($0.bindMemory(to: Float.self))
+    }
     XCTAssertEqual(key.floats(), expected)
   }
 

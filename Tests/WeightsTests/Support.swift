@@ -19,7 +19,8 @@ final class ScratchFolder {
 
   @discardableResult
   func write(_ name: String, _ bytes: [UInt8]) -> String {
-    unlink(file(name))  // truncating an old file in place makes ext4 write it out at once
+    // Truncating an old file in place would make some file systems write it out at once.
+    unlink(file(name))
     let stream = fopen(file(name), "wb")!
     precondition(fwrite(bytes, 1, bytes.count, stream) == bytes.count)
     fclose(stream)
