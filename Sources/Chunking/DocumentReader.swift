@@ -29,11 +29,15 @@ public struct RawDocument: Sendable {
   /// The input's name and, for JSON lines, the line's number from 1.
   public let file: String
   public let line: Int
+
+  /// The bytes as they stood in the input, with the line's end.
+  public var contents: [UInt8] { format == .jsonl ? bytes + [0x0a] : bytes }
 }
 
 /// Reads the documents of one input, in order. Memory: one document and one buffer.
 public final class DocumentReader {
   private static let blockSize = 1 << 20
+  private static let batchBytes = 1 << 23
 
   private let name: String
   private let read: (UnsafeMutableRawBufferPointer) throws -> Int
@@ -64,6 +68,17 @@ public final class DocumentReader {
     if document == nil && count == 0 { throw DocumentError("\(name): no documents") }
     count += 1
     return document
+  }
+
+  /// Documents to be worked on together: about `batchBytes` of them; nil at the end.
+  public func nextBatch() throws -> [RawDocument]? {
+    var batch = [RawDocument]()
+    var size = 0
+    while size < Self.batchBytes, let document = try next() {
+      size += document.bytes.count + 64
+      batch.append(document)
+    }
+    return batch.isEmpty ? nil : batch
   }
 
   /// Skips a byte order mark and settles the format.

@@ -59,9 +59,6 @@ public struct HoldoutSplit<Document> {
     }
   }
 
-  /// The documents held out, in order; nothing is appended afterwards.
-  public consuming func finish() -> [Document] {
-    waiting.removeFirst(first)
-    return waiting
-  }
+  /// The documents held out of those appended so far, in order.
+  public var heldOut: [Document] { Array(waiting[first...]) }
 }
