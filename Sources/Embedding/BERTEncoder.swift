@@ -65,11 +65,17 @@ public final class BERTEncoder: Sendable {
   /// context = softmax(Q Kᵀ / √d) V within each text; q ‖ k ‖ v are a row's thirds.
   private func attend(_ lengths: [Int], _ workspace: EncoderWorkspace) {
     let h = configuration.hiddenSize
-    var row = 0
+    let shape = AttentionShape(
+      queryHeads: configuration.heads, keyValueHeads: configuration.heads,
+      headSize: configuration.headSize, queryStride: 3 * h, keyStride: 3 * h, valueStride: 3 * h)
+    var first = 0
     for length in lengths where length > 0 {
-      let q = workspace.queryKeyValue + row * 3 * h
-      _ = q
-      row += length
+      let q = Floats(workspace.queryKeyValue + first * 3 * h)
+      attentionForward(
+        workspace.context + first * h, logSumExp: nil, q: q, k: q + h, v: q + 2 * h,
+        tokens: length, shape: shape, blocks: [AttentionBlock(queries: 0..<length)],
+        causal: false, workers: workspace.workers, scratch: workspace.scratch)
+      first += length
     }
   }
 

@@ -1,12 +1,5 @@
 import Safetensors
 
-/// How token vectors become one vector.
-public enum Pooling: String, Sendable {
-  case mean
-  /// The first token's vector.
-  case cls
-}
-
 /// What a sentence-transformers folder says besides the encoder itself.
 struct RetrieverSettings: Equatable, Sendable {
   var pooling: Pooling
