@@ -19,15 +19,17 @@ public final class BERTEncoder: Sendable {
   /// Rows that go through the feed-forward pair at once: [rows, I] stays in a core's cache.
   private static let rowTile = 256
 
-  /// The hidden states [T, H] after the first `layers` layers (nil: all; 0: the embeddings).
+  /// Calls `body` with the hidden states [T, H] after the first `layers` layers (nil: all; 0: the
+  /// embeddings).
   ///
   /// - Parameters:
   ///   - tokens: the ids of all texts, each below `vocabularySize`; T of them.
   ///   - lengths: tokens per text, their sum T, each at most `positions`.
-  ///   - workspace: of the calling thread; the result is valid until it is used again.
-  public func forward(
-    tokens: [Int32], lengths: [Int], layers: Int? = nil, workspace: EncoderWorkspace
-  ) -> Floats {
+  ///   - workspace: of the calling thread.
+  public func forward<Result>(
+    tokens: [Int32], lengths: [Int], layers: Int? = nil, workspace: EncoderWorkspace,
+    _ body: (Floats) -> Result
+  ) -> Result {
     precondition(lengths.reduce(0, +) == tokens.count)
     let count = tokens.count
     precondition(workspace.configuration == configuration)
@@ -40,7 +42,7 @@ public final class BERTEncoder: Sendable {
         finish(layer, rows: first..<min(first + Self.rowTile, count), workspace)
       }
     }
-    return Floats(workspace.hidden)
+    return withExtendedLifetime(workspace) { body(Floats(workspace.hidden)) }
   }
 
   /// hidden = norm(word + type 0 + position)
@@ -94,6 +96,15 @@ public final class BERTEncoder: Sendable {
       workspace.wide, count: count * configuration.intermediateSize, workers: workspace.workers)
     project(hidden, workspace.wide, layer.down, count, accumulate: true, workspace)
     normalise(hidden, layer.outputNorm, count, workspace)
+  }
+
+  /// Layer norm in place.
+  private func normalise(
+    _ x: MutableFloats, _ norm: EncoderWeights.Norm, _ count: Int, _ workspace: EncoderWorkspace
+  ) {
+    layerNormForward(
+      x, Floats(x), norm.scale, norm.bias, tokens: count, width: configuration.hiddenSize,
+      epsilon: configuration.layerNormEpsilon, workers: workspace.workers)
   }
 
   private func project(

@@ -61,10 +61,10 @@ public final class Retriever: Sendable {
   /// on the batch: a matrix product's edge rows are summed in another order.
   public func vectors(of texts: [[UInt8]], workspace: EncoderWorkspace) -> [Float] {
     let ids = texts.map { tokens(of: $0) }
-    let hidden = encoder.forward(
-      tokens: Array(ids.joined()), lengths: ids.map(\.count), workspace: workspace)
-    return pooling.vectors(
-      hidden, lengths: ids.map(\.count), width: encoder.configuration.hiddenSize)
+    let lengths = ids.map(\.count)
+    return encoder.forward(tokens: Array(ids.joined()), lengths: lengths, workspace: workspace) {
+      pooling.vectors($0, lengths: lengths, width: dimension)
+    }
   }
 }
 
