@@ -54,9 +54,9 @@ final class FrameReader {
 
   /// The next frame, nil at the end of the input.
   func next() throws -> Frame? {
+    isInBlock = false
     try fill(Container.endSize)
     guard start < end else { return nil }
-    isInBlock = false
     guard end - start >= 4 else { return .unknown }
     switch UInt32(littleEndian: available.loadUnaligned(as: UInt32.self)) {
     case Container.frameMagic: return try block()

@@ -74,7 +74,7 @@ public struct ShardTensor: Sendable {
   }
 
   /// The elements as a type as wide as the tensor's own: [Float] of F32, [UInt16] of F16.
-  public func copy<Element: BitwiseCopyable & ExpressibleByIntegerLiteral>(
+  public func copy<Element: BitwiseCopyable>(
     as element: Element.Type
   ) -> [Element] {
     precondition(MemoryLayout<Element>.size == type.byteWidth, "\(name) is \(type.rawValue)")
