@@ -1,0 +1,165 @@
+/// What one retrieval block reads, and what its segment made the memory forget.
+public struct PlannedBlock: Equatable, Sendable {
+  /// First chunk row of the block.
+  public var row: Int
+  /// Rows retrieved, ascending (in time order), at most k.
+  public var neighbours: [Int]
+  /// Inner product of each neighbour's key with the query.
+  public var scores: [Float]
+  /// Live chunks when the block was read.
+  public var live: Int
+  /// Rows evicted between this block and the next one, ascending: only a segment's last block has
+  /// any.
+  public var evicted: [Int]
+}
+
+/// The memory of DESIGN §1, simulated over a stream of chunks: which chunks each block retrieves.
+///
+/// Chunks come in order through `append`; rows count from 0. Memory taken is that of the live keys
+/// and of one segment. A block sees the chunks of completed segments only: its hits count at once,
+/// its segment's chunks enter after the segment with counter 0, then the eviction rule applies,
+/// then, when the document changes and `reset` is `document`, the memory is emptied.
+///
+/// Results do not depend on how the chunks are batched or on the thread count: every inner product
+/// is summed in one fixed order.
+public final class MemoryPlanner {
+  public let settings: MemorySettings
+  public let dimension: Int
+  private let threads: Int
+  private let emit: (PlannedBlock) throws -> Void
+
+  private var memory: ChunkMemory
+  private var nextRow = 0
+  /// Ticks at every block's retrieval and at every segment's entry, in the order they happen.
+  private var event = 0
+  private var position: (document: Int64, segment: Int64)?
+  /// The latest block: its segment's evictions are not known before the segment has ended.
+  private var held: PlannedBlock?
+  private var scores: [Float] = []
+
+  /// - Parameters:
+  ///   - dimension: components of every key and query, ≥ 1.
+  ///   - threads: threads for the inner products; no effect on the result.
+  ///   - emit: receives one block after the other, in row order.
+  public init(
+    _ settings: MemorySettings, dimension: Int, threads: Int = 1,
+    emit: @escaping (PlannedBlock) throws -> Void
+  ) {
+    precondition(dimension >= 1)
+    self.settings = settings
+    self.dimension = dimension
+    self.threads = threads
+    self.emit = emit
+    memory = ChunkMemory(dimension: dimension)
+  }
+
+  /// The next chunk.
+  ///
+  /// - Parameters:
+  ///   - key: [dimension]
+  ///   - query: [dimension] when a block starts with this chunk, else nil. A query of zeros
+  ///     retrieves nothing.
+  ///   - document, segment: a change of either ends the running segment; a change of `document`
+  ///     also resets.
+  /// - Throws: `IndexingError` when an inner product is not finite; what `emit` throws.
+  public func append(
+    key: UnsafeBufferPointer<Float>, query: UnsafeBufferPointer<Float>?, document: Int64,
+    segment: Int64
+  ) throws {
+    if let position, position != (document, segment) {
+      completeSegment()
+      if settings.reset == .document, position.document != document { memory.removeAll() }
+    }
+    position = (document, segment)
+    if let query {
+      if let held { try emit(held) }
+      held = try retrieve(query, block: nextRow)
+    }
+    memory.store(row: nextRow, key: key)
+    nextRow += 1
+  }
+
+  /// Ends the last segment and emits the last block. Nothing may be appended afterwards.
+  public func finish() throws {
+    completeSegment()
+    if let held { try emit(held) }
+    held = nil
+  }
+
+  /// The segment's chunks enter, then the eviction rule applies. Where a segment has no block of
+  /// its own (data of others), what it evicts belongs to the block before: that is what the next
+  /// block no longer finds.
+  private func completeSegment() {
+    event += 1
+    memory.admit(event: event)
+    let gone = evictedPositions(
+      settings.eviction, capacity: settings.capacity, hits: memory.hits, lastUse: memory.lastUse)
+    guard !gone.isEmpty else { return }
+    if var block = held {
+      block.evicted += gone.map { memory.rows[$0] }
+      block.evicted.sort()
+      held = block
+    }
+    memory.remove(gone)
+  }
+
+  private func retrieve(_ query: UnsafeBufferPointer<Float>, block: Int) throws -> PlannedBlock {
+    precondition(query.count == dimension)
+    let live = memory.liveCount
+    event += 1
+    var result = PlannedBlock(row: block, neighbours: [], scores: [], live: live, evicted: [])
+    guard live > 0, query.contains(where: { $0 != 0 }) else { return result }
+    for position in try select(query, block: block) {
+      let score = memory.withKeys {
+        innerProduct($0 + position * dimension, query.baseAddress!, dimension)
+      }
+      try checkFinite(score, block: block, position: position)
+      result.neighbours.append(memory.rows[position])
+      result.scores.append(score)
+      memory.recordHit(position, event: event)
+    }
+    return result
+  }
+
+  /// Positions of the chunks retrieved, ascending.
+  private func select(_ query: UnsafeBufferPointer<Float>, block: Int) throws -> [Int] {
+    let live = memory.liveCount
+    switch settings.selection {
+    case .nearest: return try nearest(query, block: block)
+    case .recent: return Array(max(0, live - settings.topK)..<live)
+    case .random:
+      let rows = Array(memory.rows[..<live])
+      return randomPositions(rows, k: settings.topK, seed: settings.seed, block: block)
+    }
+  }
+
+  private func nearest(_ query: UnsafeBufferPointer<Float>, block: Int) throws -> [Int] {
+    let live = memory.liveCount
+    if scores.count < live { scores = [Float](repeating: 0, count: live + live / 2) }
+    memory.withKeys { keys in
+      scores.withUnsafeMutableBufferPointer {
+        innerProducts(
+          $0.baseAddress!, keys, query.baseAddress!, rows: live, dimension: dimension,
+          threads: threads)
+      }
+    }
+    return try scores.withUnsafeBufferPointer { scores in
+      for position in 0..<live {
+        try checkFinite(scores[position], block: block, position: position)
+      }
+      var best = BestRows(limit: settings.topK)
+      best.offer(UnsafeBufferPointer(rebasing: scores[..<live]), base: 0)
+      return best.rows.sorted()
+    }
+  }
+
+  /// An order of scores exists only where they are numbers.
+  @inline(__always)
+  private func checkFinite(_ score: Float, block: Int, position: Int) throws {
+    guard score.isFinite else {
+      throw IndexingError(
+        "row \(block): the query's inner product with the key of row \(memory.rows[position]) "
+          + "is not a finite number")
+    }
+  }
+}
