@@ -11,6 +11,14 @@ public struct PlannedBlock: Equatable, Sendable {
   /// Rows evicted between this block and the next one, ascending: only a segment's last block has
   /// any.
   public var evicted: [Int]
+
+  public init(row: Int, neighbours: [Int], scores: [Float], live: Int, evicted: [Int]) {
+    self.row = row
+    self.neighbours = neighbours
+    self.scores = scores
+    self.live = live
+    self.evicted = evicted
+  }
 }
 
 /// The memory of DESIGN §1, simulated over a stream of chunks: which chunks each block retrieves.
