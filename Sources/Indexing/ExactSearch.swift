@@ -1,3 +1,5 @@
+import Kernels
+
 /// Exact inner-product search for free queries: keys stream past, memory is that of the queries
 /// and their k best.
 public struct ExactSearch {
@@ -9,17 +11,17 @@ public struct ExactSearch {
 
   public let dimension: Int
   private let queries: [Float]
-  private let threads: Int
+  private let workers: Workers
   private var best: [BestRows]
   private var isZero: [Bool]
   private var scores: [Float] = []
 
   /// - Parameter queries: [q, dimension]
-  public init(queries: [Float], dimension: Int, topK: Int, threads: Int = 1) {
+  public init(queries: [Float], dimension: Int, topK: Int, workers: Workers) {
     precondition(dimension >= 1 && queries.count % dimension == 0)
     self.queries = queries
     self.dimension = dimension
-    self.threads = threads
+    self.workers = workers
     let count = queries.count / dimension
     best = Array(repeating: BestRows(limit: topK), count: count)
     isZero = (0..<count).map { query in
@@ -37,21 +39,33 @@ public struct ExactSearch {
     precondition(keys.count % dimension == 0)
     let rows = keys.count / dimension
     guard rows > 0 else { return }
-    scores = [Float](repeating: 0, count: rows)
-    for query in best.indices where !isZero[query] {
+    // A few queries at a time: the keys stay in the cache, the scores stay small.
+    for first in stride(from: 0, to: best.count, by: 32) {
+      let group = first..<min(first + 32, best.count)
+      scores = [Float](repeating: 0, count: group.count * rows)
       queries.withUnsafeBufferPointer { queries in
         scores.withUnsafeMutableBufferPointer {
           innerProducts(
-            $0.baseAddress!, keys.baseAddress!, queries.baseAddress! + query * dimension,
-            rows: rows, dimension: dimension, threads: threads)
+            $0.baseAddress!, keys: keys.baseAddress!,
+            queries: queries.baseAddress! + first * dimension, rows: rows,
+            queryCount: group.count, dimension: dimension, workers: workers)
         }
       }
-      if let bad = scores.firstIndex(where: { !$0.isFinite }) {
-        throw IndexingError(
-          "query \(query): its inner product with the key of row \(firstRow + bad) "
-            + "is not a finite number")
+      for query in group where !isZero[query] {
+        let own = (query - first) * rows..<(query - first + 1) * rows
+        try offerScores(own, of: query, firstRow: firstRow)
       }
-      scores.withUnsafeBufferPointer { best[query].offer($0, base: firstRow) }
+    }
+  }
+
+  private mutating func offerScores(_ range: Range<Int>, of query: Int, firstRow: Int) throws {
+    if let bad = scores[range].firstIndex(where: { !$0.isFinite }) {
+      throw IndexingError(
+        "query \(query): its inner product with the key of row "
+          + "\(firstRow + bad - range.lowerBound) is not a finite number")
+    }
+    scores.withUnsafeBufferPointer {
+      best[query].offer(UnsafeBufferPointer(rebasing: $0[range]), base: firstRow)
     }
   }
 

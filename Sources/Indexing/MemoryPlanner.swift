@@ -1,3 +1,5 @@
+import Kernels
+
 /// What one retrieval block reads, and what its segment made the memory forget.
 public struct PlannedBlock: Equatable, Sendable {
   /// First chunk row of the block.
@@ -33,7 +35,7 @@ public struct PlannedBlock: Equatable, Sendable {
 public final class MemoryPlanner {
   public let settings: MemorySettings
   public let dimension: Int
-  private let threads: Int
+  private let workers: Workers
   private let emit: (PlannedBlock) throws -> Void
 
   private var memory: ChunkMemory
@@ -47,16 +49,16 @@ public final class MemoryPlanner {
 
   /// - Parameters:
   ///   - dimension: components of every key and query, ≥ 1.
-  ///   - threads: threads for the inner products; no effect on the result.
+  ///   - workers: threads for the inner products; no effect on the result.
   ///   - emit: receives one block after the other, in row order.
   public init(
-    _ settings: MemorySettings, dimension: Int, threads: Int = 1,
+    _ settings: MemorySettings, dimension: Int, workers: Workers,
     emit: @escaping (PlannedBlock) throws -> Void
   ) {
     precondition(dimension >= 1)
     self.settings = settings
     self.dimension = dimension
-    self.threads = threads
+    self.workers = workers
     self.emit = emit
     memory = ChunkMemory(dimension: dimension)
   }
@@ -118,9 +120,7 @@ public final class MemoryPlanner {
     var result = PlannedBlock(row: block, neighbours: [], scores: [], live: live, evicted: [])
     guard live > 0, query.contains(where: { $0 != 0 }) else { return result }
     for position in try select(query, block: block) {
-      let score = memory.withKeys {
-        innerProduct($0 + position * dimension, query.baseAddress!, dimension)
-      }
+      let score = memory.withKeys { product($0 + position * dimension, query.baseAddress!) }
       try checkFinite(score, block: block, position: position)
       result.neighbours.append(memory.rows[position])
       result.scores.append(score)
@@ -146,9 +146,9 @@ public final class MemoryPlanner {
     if scores.count < live { scores = [Float](repeating: 0, count: live + live / 2) }
     memory.withKeys { keys in
       scores.withUnsafeMutableBufferPointer {
-        innerProducts(
-          $0.baseAddress!, keys, query.baseAddress!, rows: live, dimension: dimension,
-          threads: threads)
+        dotRows(
+          $0.baseAddress!, keys: keys, query: query.baseAddress!, rows: live,
+          dimension: dimension, workers: workers)
       }
     }
     return try scores.withUnsafeBufferPointer { scores in
@@ -159,6 +159,12 @@ public final class MemoryPlanner {
       best.offer(UnsafeBufferPointer(rebasing: scores[..<live]), base: 0)
       return best.rows.sorted()
     }
+  }
+
+  private func product(_ key: Floats, _ query: Floats) -> Float {
+    var score: Float = 0
+    dotRows(&score, keys: key, query: query, rows: 1, dimension: dimension, workers: workers)
+    return score
   }
 
   /// An order of scores exists only where they are numbers.

@@ -1,4 +1,5 @@
 import Indexing
+import Kernels
 
 /// One chunk as the planner is told of it.
 struct StreamChunk {
@@ -140,7 +141,7 @@ func plan(
 ) throws -> [PlannedBlock] {
   var blocks: [PlannedBlock] = []
   let planner = MemoryPlanner(
-    settings, dimension: chunks.first?.key.count ?? 1, threads: threads
+    settings, dimension: chunks.first?.key.count ?? 1, workers: Workers(threads: threads)
   ) { blocks.append($0) }
   for chunk in chunks {
     try chunk.key.withUnsafeBufferPointer { key in

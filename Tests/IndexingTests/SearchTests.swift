@@ -1,4 +1,5 @@
 import Indexing
+import Kernels
 import XCTest
 
 final class SearchTests: XCTestCase {
@@ -11,7 +12,7 @@ final class SearchTests: XCTestCase {
     _ keys: [Float], _ queries: [Float], dimension: Int, topK: Int, batch: Int, threads: Int = 1
   ) throws -> [ExactSearch.Answer] {
     var search = ExactSearch(
-      queries: queries, dimension: dimension, topK: topK, threads: threads)
+      queries: queries, dimension: dimension, topK: topK, workers: Workers(threads: threads))
     try keys.withUnsafeBufferPointer { keys in
       let count = keys.count / dimension
       for row in stride(from: 0, to: count, by: batch) {
