@@ -39,10 +39,13 @@ public final class MemoryPlanner {
   private let emit: (PlannedBlock) throws -> Void
 
   private var memory: ChunkMemory
-  private var nextRow = 0
+  /// Row of the next chunk: chunks appended so far.
+  public private(set) var nextRow = 0
+  /// Blocks begun so far, which number the segments of batches that do not.
+  private(set) var blocksBegun = 0
   /// Ticks at every block's retrieval and at every segment's entry, in the order they happen.
   private var event = 0
-  private var position: (document: Int64, segment: Int64)?
+  private var place: Place?
   /// The latest block: its segment's evictions are not known before the segment has ended.
   private var held: PlannedBlock?
   private var scores: [Float] = []
@@ -63,25 +66,38 @@ public final class MemoryPlanner {
     memory = ChunkMemory(dimension: dimension)
   }
 
+  /// Where a chunk stands: its document (a stream's documents are its own) and its segment.
+  struct Place: Equatable {
+    var stream: Int
+    var document: Int64
+    var segment: Int64
+
+    func isSameDocument(as other: Place) -> Bool {
+      stream == other.stream && document == other.document
+    }
+  }
+
   /// The next chunk.
   ///
   /// - Parameters:
   ///   - key: [dimension]
   ///   - query: [dimension] when a block starts with this chunk, else nil. A query of zeros
   ///     retrieves nothing.
-  ///   - document, segment: a change of either ends the running segment; a change of `document`
-  ///     also resets.
+  ///   - document, segment, stream: a change of any ends the running segment; a change of
+  ///     `document` or `stream` also resets.
   /// - Throws: `IndexingError` when an inner product is not finite; what `emit` throws.
   public func append(
     key: UnsafeBufferPointer<Float>, query: UnsafeBufferPointer<Float>?, document: Int64,
-    segment: Int64
+    segment: Int64, stream: Int = 0
   ) throws {
-    if let position, position != (document, segment) {
+    let next = Place(stream: stream, document: document, segment: segment)
+    if let place, place != next {
       completeSegment()
-      if settings.reset == .document, position.document != document { memory.removeAll() }
+      if settings.reset == .document, !place.isSameDocument(as: next) { memory.removeAll() }
     }
-    position = (document, segment)
+    place = next
     if let query {
+      blocksBegun += 1
       if let held { try emit(held) }
       held = try retrieve(query, block: nextRow)
     }

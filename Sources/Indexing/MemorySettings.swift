@@ -53,6 +53,12 @@ public struct MemorySettings: Sendable {
     self.selection = selection
     self.seed = seed
   }
+
+  /// C = ⌊memory tokens / chunk tokens⌋; 0 where the memory is too small for a chunk.
+  public static func capacity(memoryTokens: Int, chunkTokens: Int) -> Int {
+    precondition(memoryTokens >= 0 && chunkTokens >= 1)
+    return memoryTokens / chunkTokens
+  }
 }
 
 /// What the data made impossible, in one line.
