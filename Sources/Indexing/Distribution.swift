@@ -19,7 +19,7 @@ public struct Distribution: Sendable {
     public var minimum: Int?
     public var median: Int?
     public var maximum: Int?
-    /// The smallest value that at least this share of all reaches or stays below.
+    /// p05 … p99: the smallest value that at least this share of all reaches or stays below.
     public var quantiles: [String: Int]
     /// Bins 0, 1, 2–3, 4–7, … up to the maximum.
     public var histogram: [Bin]
@@ -36,12 +36,13 @@ public struct Distribution: Sendable {
     let sorted = counts.sorted { $0.key < $1.key }
     var quantiles: [String: Int] = [:]
     for percent in [5, 25, 50, 75, 95, 99] {
-      quantiles["\(percent)%"] = Self.quantile(sorted, percent: percent, of: total)
+      quantiles[(percent < 10 ? "p0" : "p") + "\(percent)"] = Self.quantile(
+        sorted, percent: percent, of: total)
     }
     let sum = sorted.reduce(0.0) { $0 + Double($1.key) * Double($1.value) }
     return Summary(
       count: total, mean: total > 0 ? sum / Double(total) : nil, minimum: sorted.first?.key,
-      median: quantiles["50%"], maximum: sorted.last?.key, quantiles: quantiles,
+      median: quantiles["p50"], maximum: sorted.last?.key, quantiles: quantiles,
       histogram: Self.bins(sorted))
   }
 

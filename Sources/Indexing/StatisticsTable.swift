@@ -35,7 +35,7 @@ private struct TextTable {
   mutating func add(_ label: String, _ summary: Distribution.Summary) {
     guard let mean = summary.mean, let median = summary.median, let maximum = summary.maximum
     else { return add(label, "-") }
-    let tail = ["5%", "95%"].map { "\($0) \(summary.quantiles[$0] ?? 0)" }
+    let tail = ["p05", "p95"].map { "\($0) \(summary.quantiles[$0] ?? 0)" }
     let remark = "median \(median)  \(tail.joined(separator: "  "))  max \(maximum)"
     add(label, "mean " + decimal(mean, places: 1), remark)
   }
@@ -45,8 +45,10 @@ private struct TextTable {
     text += "\n\(label)\n"
     for bin in summary.histogram where bin.count > 0 {
       let span = bin.from == bin.to ? "\(bin.from)" : "\(bin.from)–\(bin.to)"
-      let bar = String(repeating: "#", count: Int((40 * Double(bin.count) / Double(peak)).rounded()))
-      text += leftPadded(span, 16) + leftPadded("\(bin.count)", 12) + (bar.isEmpty ? "" : "  " + bar)
+      let bar = String(
+        repeating: "#", count: Int((40 * Double(bin.count) / Double(peak)).rounded()))
+      text +=
+        leftPadded(span, 16) + leftPadded("\(bin.count)", 12) + (bar.isEmpty ? "" : "  " + bar)
       text += "\n"
     }
   }
@@ -70,5 +72,6 @@ private func decimal(_ value: Double, places: Int) -> String {
   guard value < 1e15 else { return "\(value)" }
   let scaled = Int((value * unit).rounded())
   let fraction = "\(scaled % Int(unit))"
-  return "\(scaled / Int(unit))." + String(repeating: "0", count: places - fraction.count) + fraction
+  return "\(scaled / Int(unit))." + String(repeating: "0", count: places - fraction.count)
+    + fraction
 }

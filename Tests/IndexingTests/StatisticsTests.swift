@@ -12,8 +12,8 @@ final class StatisticsTests: XCTestCase {
     XCTAssertEqual(summary.minimum, 0)
     XCTAssertEqual(summary.median, 3)
     XCTAssertEqual(summary.maximum, 100)
-    XCTAssertEqual(summary.quantiles["25%"], 1)  // rank 3 of 9
-    XCTAssertEqual(summary.quantiles["99%"], 100)
+    XCTAssertEqual(summary.quantiles["p25"], 1)  // rank 3 of 9
+    XCTAssertEqual(summary.quantiles["p99"], 100)
     XCTAssertEqual(summary.histogram.map(\.from), [0, 1, 2, 4, 8, 16, 32, 64])
     XCTAssertEqual(summary.histogram.map(\.to), [0, 1, 3, 7, 15, 31, 63, 127])
     XCTAssertEqual(summary.histogram.map(\.count), [1, 2, 2, 2, 1, 0, 0, 1])
@@ -79,5 +79,21 @@ final class StatisticsTests: XCTestCase {
     XCTAssertThrowsError(try regret.add(planned: blocks[0], unbounded: blocks[1])) {
       XCTAssertEqual("\($0)", "the plan has a block at row 0, the embeddings at row 2")
     }
+  }
+
+  func testTableNamesEveryPart() {
+    var statistics = PlanStatistics()
+    for block in blocks { statistics.add(block) }
+    let lines = statistics.summary(regret: EvictionRegret().summary).table.split(separator: "\n")
+    XCTAssertEqual(lines[0], "blocks                                   4  retrieving 3")
+    XCTAssertEqual(
+      lines[2],
+      "hit age (chunks)                  mean 3.8  median 2  p05 1  p95 8  max 8")
+    XCTAssertEqual(lines[4], "never retrieved                          6  75.00 %")
+    XCTAssertTrue(
+      lines.contains("               1           1  ########################################"))
+    // Nothing to tell is told as such.
+    XCTAssertTrue(
+      PlanStatistics().summary().table.contains("hit age (chunks)                         -"))
   }
 }
