@@ -87,6 +87,9 @@ struct Plan: ParsableCommand {
       throw ToolError.usage(
         "--memory-tokens is \(memoryTokens), not in \(chunkTokens)...: a chunk has \(chunkTokens)")
     }
+    options.detail(
+      eviction == .none
+        ? "an unbounded memory" : "a memory of \(capacity) chunks of \(chunkTokens) tokens")
     return MemorySettings(
       topK: topK, capacity: max(capacity, 1), eviction: eviction, reset: reset, selection: select,
       seed: options.seed)
