@@ -27,6 +27,7 @@ let package = Package(
     // MARK: - Numerics and models
     .target(name: "Kernels", dependencies: ["COpenBLAS", "CKernels"]),
     .target(name: "Tokenization"),
+    .target(name: "Chunking", dependencies: ["Tokenization"]),  // documents to chunks of ids
     .target(name: "Weights", dependencies: ["Safetensors"]),
     .target(name: "Modeling", dependencies: ["Kernels", "Weights", "Safetensors"]),
     .target(
@@ -35,18 +36,21 @@ let package = Package(
     .target(name: "Training", dependencies: ["Modeling", "Kernels", "Weights", "Safetensors"]),
     .target(name: "Evaluation", dependencies: ["Modeling", "Safetensors"]),
 
-    // Joins records to models: lanes of segments, plans, a model with its adapters
-    .target(
-      name: "ModelIO",
-      dependencies: ["Records", "ShardIO", "Modeling", "Weights", "Tokenization", "Safetensors"]),
-
     // MARK: - Tools: parse, open, loop, count, report
     .target(name: "ToolSupport", dependencies: ["ShardIO", "CZstd", "CZlib", parser]),
+    // Joins records to models for ml-train and ml-eval: lanes, plans, a model with its adapters
+    .target(
+      name: "ModelSupport",
+      dependencies: [
+        "ToolSupport", "Records", "ShardIO", "Modeling", "Weights", "Safetensors", parser,
+      ]),
     .executableTarget(
       name: "ml-shard", dependencies: ["ToolSupport", "Records", "ShardIO", "Safetensors", parser]),
     .executableTarget(
       name: "ml-chunk",
-      dependencies: ["ToolSupport", "Records", "ShardIO", "Tokenization", "Weights", "Safetensors", parser]),
+      dependencies: [
+        "ToolSupport", "Records", "ShardIO", "Chunking", "Tokenization", "Weights", parser,
+      ]),
     .executableTarget(
       name: "ml-embed",
       dependencies: ["ToolSupport", "Records", "ShardIO", "Embedding", "Kernels", parser]),
@@ -56,13 +60,13 @@ let package = Package(
     .executableTarget(
       name: "ml-train",
       dependencies: [
-        "ToolSupport", "ModelIO", "Records", "ShardIO", "Training", "Modeling", "Safetensors",
+        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Training", "Modeling", "Safetensors",
         parser,
       ]),
     .executableTarget(
       name: "ml-eval",
       dependencies: [
-        "ToolSupport", "ModelIO", "Records", "ShardIO", "Evaluation", "Modeling", "Safetensors",
+        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Evaluation", "Modeling", "Safetensors",
         parser,
       ]),
 
@@ -73,6 +77,7 @@ let package = Package(
     .testTarget(name: "RecordsTests", dependencies: ["Records", "ShardIO", "TestSupport"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "Weights", "Safetensors", "TestSupport"]),
+    .testTarget(name: "ChunkingTests", dependencies: ["Chunking", "Tokenization", "TestSupport"]),
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "Safetensors", "TestSupport"]),
     .testTarget(
       name: "ModelingTests", dependencies: ["Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
