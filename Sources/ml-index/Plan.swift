@@ -85,7 +85,8 @@ struct Plan: ParsableCommand {
     let capacity = MemorySettings.capacity(memoryTokens: memoryTokens, chunkTokens: chunkTokens)
     guard capacity >= 1 || eviction == .none else {
       throw ToolError.usage(
-        "--memory-tokens is \(memoryTokens), not in \(chunkTokens)...: a chunk has \(chunkTokens)")
+        "--memory-tokens is \(memoryTokens), not \(chunkTokens) or more: "
+          + "a chunk has \(chunkTokens) tokens")
     }
     options.detail(
       eviction == .none

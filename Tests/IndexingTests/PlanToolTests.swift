@@ -157,8 +157,8 @@ final class PlanToolTests: XCTestCase {
     let bytes = try shard(stream(20, seed: 5))
     for (arguments, message) in [
       (["--top-k", "0"], "--top-k is 0, not in 1...1048576"),
-      (["--memory-tokens", "15"], "--memory-tokens is 15, not in 16...: a chunk has 16"),
-      (["--memory-tokens", "-1"], "--memory-tokens is -1, not in 1...1099511627776"),
+      (["--memory-tokens", "15"], "--memory-tokens is 15, not 16 or more: a chunk has 16 tokens"),
+      (["--memory-tokens=-1"], "--memory-tokens is -1, not in 1...1099511627776"),
       (["--chunk-tokens", "8"], "--chunk-tokens is 8, the embeddings' chunks have 16"),
       (["--eviction", "oldest"], "Please provide one of 'counter', 'fifo', 'lru' or 'none'."),
     ] {
