@@ -27,6 +27,7 @@ let package = Package(
     // MARK: - Numerics and models
     .target(name: "Kernels", dependencies: ["COpenBLAS", "CKernels"]),
     .target(name: "Tokenization"),
+    .target(name: "Chunking", dependencies: ["Tokenization"]),  // documents to chunks of ids
     .target(name: "Weights", dependencies: ["Safetensors"]),
     .target(name: "Modeling", dependencies: ["Kernels", "Weights", "Safetensors"]),
     .target(
@@ -37,11 +38,19 @@ let package = Package(
 
     // MARK: - Tools: parse, open, loop, count, report
     .target(name: "ToolSupport", dependencies: ["ShardIO", "CZstd", "CZlib", parser]),
+    // Joins records to models for ml-train and ml-eval: lanes, plans, a model with its adapters
+    .target(
+      name: "ModelSupport",
+      dependencies: [
+        "ToolSupport", "Records", "ShardIO", "Modeling", "Weights", "Safetensors", parser,
+      ]),
     .executableTarget(
       name: "ml-shard", dependencies: ["ToolSupport", "Records", "ShardIO", "Safetensors", parser]),
     .executableTarget(
       name: "ml-chunk",
-      dependencies: ["ToolSupport", "Records", "ShardIO", "Tokenization", "Weights", "Safetensors", parser]),
+      dependencies: [
+        "ToolSupport", "Records", "ShardIO", "Chunking", "Tokenization", "Weights", parser,
+      ]),
     .executableTarget(
       name: "ml-embed",
       dependencies: ["ToolSupport", "Records", "ShardIO", "Embedding", "Kernels", parser]),
@@ -51,12 +60,14 @@ let package = Package(
     .executableTarget(
       name: "ml-train",
       dependencies: [
-        "ToolSupport", "Records", "ShardIO", "Training", "Modeling", "Weights", "Kernels", "Safetensors", parser,
+        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Training", "Modeling", "Safetensors",
+        parser,
       ]),
     .executableTarget(
       name: "ml-eval",
       dependencies: [
-        "ToolSupport", "Records", "ShardIO", "Evaluation", "Modeling", "Weights", "Kernels", "Safetensors", parser,
+        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Evaluation", "Modeling", "Safetensors",
+        parser,
       ]),
 
     // MARK: - Tests: one bundle a module
@@ -66,12 +77,15 @@ let package = Package(
     .testTarget(name: "RecordsTests", dependencies: ["Records", "ShardIO", "TestSupport"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "Weights", "Safetensors", "TestSupport"]),
+    .testTarget(name: "ChunkingTests", dependencies: ["Chunking", "Tokenization", "TestSupport"]),
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "Safetensors", "TestSupport"]),
     .testTarget(
       name: "ModelingTests", dependencies: ["Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
     .testTarget(
       name: "EmbeddingTests", dependencies: ["Embedding", "Kernels", "Weights", "Tokenization", "Safetensors", "TestSupport"]),
-    .testTarget(name: "IndexingTests", dependencies: ["Indexing", "Kernels", "TestSupport"]),
+    .testTarget(
+      name: "IndexingTests",
+      dependencies: ["Indexing", "Kernels", "Records", "ShardIO", "TestSupport", "ml-index"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Modeling", "Safetensors", "TestSupport"]),

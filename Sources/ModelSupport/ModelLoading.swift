@@ -1,0 +1,93 @@
+import Modeling
+import Records
+import Safetensors
+import Weights
+
+/// A decoder with the adapters it was asked to wear, and the names of all of them.
+public struct LoadedModel {
+  /// A file's or folder's name and digest.
+  public struct Identity: Sendable, Equatable {
+    public var name: String
+    public var digest: String
+  }
+
+  /// The folder inside an adapter that holds the adapter it stands on; and, in config.json, its digest.
+  public static let foundationFolder = "base_adapter"
+
+  public let decoder: Decoder
+  public let files: ModelFiles
+  public let model: Identity
+  public let adapter: Identity?
+
+  /// Opens a model and applies an adapter folder, the adapters it stands on first.
+  ///
+  /// - Parameter memory: the memory's configuration for a decoder of so many layers, nil without one.
+  public init(
+    path: String, adapter folder: String?, memory: (Int) -> MemoryConfiguration?,
+    residency: WeightResidency, threads: Int
+  ) throws {
+    files = try ModelFiles.open(path: path)
+    model = Identity(name: files.name, digest: files.digest)
+    let layerCount = try LlamaConfiguration(huggingFace: files.configuration).layerCount
+    decoder = try Decoder(
+      files: files, memory: memory(layerCount), residency: residency,
+      compute: Compute(threads: threads))
+    if let folder {
+      try Self.apply(folder, to: decoder)
+      adapter = Identity(
+        name: folder.split(separator: "/").last.map(String.init) ?? folder,
+        digest: try Adapter.digest(folder: folder))
+    } else {
+      adapter = nil
+    }
+  }
+
+  /// The memory configuration in an adapter's config.json, nil where it has none.
+  public static func memory(ofAdapter folder: String) throws -> MemoryConfiguration? {
+    guard let json = try Adapter.readExtra("config.json", folder: folder), json["mem_layer"] != nil
+    else { return nil }
+    return try MemoryConfiguration(published: json)
+  }
+
+  /// The adapter that `folder`'s stands on, as its config.json names it by digest.
+  ///
+  /// - Throws: `ModelError` when another one is there.
+  static func foundation(of folder: String) throws -> String? {
+    guard let config = try Adapter.readExtra("config.json", folder: folder),
+      let digest = config[foundationFolder]?.stringValue
+    else { return nil }
+    let foundation = folder + "/" + foundationFolder
+    let found = try Adapter.digest(folder: foundation)
+    guard found == digest else {
+      throw ModelError("\(foundation): digest \(found), but the adapter stands on \(digest)")
+    }
+    return foundation
+  }
+
+  private static func apply(_ folder: String, to decoder: Decoder) throws {
+    if let foundation = try foundation(of: folder) { try apply(foundation, to: decoder) }
+    let adapter = try Adapter.read(folder: folder)
+    let tensors = try adapter.tensors.sorted { $0.key < $1.key }.map { name, tensor in
+      guard name.hasPrefix(Decoder.adapterPrefix) else {
+        throw ModelError("\(folder): tensor \(name) is not a PEFT adapter's")
+      }
+      return AdapterTensor(
+        name: String(name.dropFirst(Decoder.adapterPrefix.count)), shape: tensor.shape,
+        values: tensor.values)
+    }
+    try decoder.apply(try AdapterConfiguration(peft: adapter.configuration), tensors: tensors)
+    decoder.mergeAdapters()
+  }
+
+  /// Refuses chunks that another tokenizer made.
+  ///
+  /// - Throws: `ModelError` naming both.
+  public func check(_ tokenizer: TokenizerIdentity) throws {
+    let vocabulary = decoder.configuration.vocabularySize
+    guard tokenizer.vocabularySize == vocabulary else {
+      throw ModelError(
+        "the chunks were made by tokenizer \(tokenizer.name) with \(tokenizer.vocabularySize) "
+          + "tokens, but \(model.name) has \(vocabulary)")
+    }
+  }
+}
