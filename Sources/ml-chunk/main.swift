@@ -26,7 +26,7 @@ struct MLChunk: ParsableCommand {
       """,
       examples: [
         "ml-chunk --tokenizer model.gguf -o chunks.mls books.jsonl.zst",
-        "zstdcat *.zst | ml-chunk --tokenizer model.gguf --max-tokens 1000000 > chunks.mls",
+        "zstdcat a.zst | ml-chunk --tokenizer m.gguf --max-tokens 1000000 > c.mls",
       ]),
     version: toolVersion)
 
