@@ -19,7 +19,9 @@ final class EmbedToolTests: XCTestCase {
 
   /// A stream of chunks of 4 tokens, two a segment of 8 tokens: documents of so many rows, each
   /// text of its own.
-  private func chunks(_ documents: [Int], first: Int = 0) throws -> (bytes: [UInt8], texts: [[UInt8]]) {
+  private func chunks(_ documents: [Int], first: Int = 0) throws -> (
+    bytes: [UInt8], texts: [[UInt8]]
+  ) {
     let sink = MemorySink()
     let writer = ChunkWriter(
       sink: sink,

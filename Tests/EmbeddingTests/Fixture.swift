@@ -63,7 +63,9 @@ func writeText(_ text: String, to path: String) throws {
 func writeTinyRetriever(_ folder: String) throws {
   let manager = FileManager.default
   try manager.createDirectory(atPath: folder + "/1_Pooling", withIntermediateDirectories: true)
-  for (file, copy) in [("config.json", "config.json"), ("weights.safetensors", "model.safetensors")] {
+  for (file, copy) in [
+    ("config.json", "config.json"), ("weights.safetensors", "model.safetensors"),
+  ] {
     try manager.copyItem(atPath: fixture("bert-tiny/\(file)"), toPath: "\(folder)/\(copy)")
   }
   let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
