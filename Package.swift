@@ -42,7 +42,8 @@ let package = Package(
     .target(
       name: "ModelSupport",
       dependencies: [
-        "ToolSupport", "Records", "ShardIO", "Modeling", "Weights", "Safetensors", parser,
+        "ToolSupport", "Records", "ShardIO", "Modeling", "Weights", "Tokenization",
+        "Safetensors", parser,
       ]),
     .executableTarget(
       name: "ml-shard", dependencies: ["ToolSupport", "Records", "ShardIO", "Safetensors", parser]),
