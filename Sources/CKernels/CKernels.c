@@ -1,1 +1,2 @@
+// The helpers are all inline; this file gives the target something to compile.
 #include "CKernels.h"

@@ -1,1 +1,201 @@
+// SIMD helpers that Swift cannot spell. Each is small, `static inline`, and imports into Swift
+// with `ml_f32x16` as `SIMD16<Float>`, so that it inlines into the Swift loop that calls it.
+// Portable: any clang lowers `ext_vector_type(16)` to what the target has (AVX-512, AVX2, NEON).
 #pragma once
+
+#include <stdint.h>
+#include <string.h>
+
+#define ML_INLINE static inline __attribute__((always_inline))
+
+typedef float ml_f32x16 __attribute__((ext_vector_type(16)));
+typedef float ml_f32x8 __attribute__((ext_vector_type(8)));
+typedef float ml_f32x4 __attribute__((ext_vector_type(4)));
+typedef int32_t ml_i32x16 __attribute__((ext_vector_type(16)));
+
+// MARK: Loads and stores, any alignment
+
+ML_INLINE ml_f32x16 ml_load(const float *p) {
+  ml_f32x16 v;
+  memcpy(&v, p, sizeof v);
+  return v;
+}
+
+ML_INLINE void ml_store(float *p, ml_f32x16 v) { memcpy(p, &v, sizeof v); }
+
+/// The first n (0...16) of sixteen; the rest are zero.
+ML_INLINE ml_f32x16 ml_load_first(const float *p, intptr_t n) {
+  ml_f32x16 v = 0;
+  memcpy(&v, p, (size_t)n * sizeof(float));
+  return v;
+}
+
+ML_INLINE void ml_store_first(float *p, ml_f32x16 v, intptr_t n) {
+  memcpy(p, &v, (size_t)n * sizeof(float));
+}
+
+/// Lanes n, n + 1, … set to zero.
+ML_INLINE ml_f32x16 ml_clear_after(ml_f32x16 v, intptr_t n) {
+  for (intptr_t i = n; i < 16; i++) v[i] = 0;
+  return v;
+}
+
+// MARK: Arithmetic
+
+/// a * b + c, fused where the target can (clang contracts within one expression).
+ML_INLINE ml_f32x16 ml_madd(ml_f32x16 a, ml_f32x16 b, ml_f32x16 c) {
+#pragma STDC FP_CONTRACT ON
+  return a * b + c;
+}
+
+ML_INLINE ml_f32x16 ml_select(ml_i32x16 mask, ml_f32x16 yes, ml_f32x16 no) {
+  return (ml_f32x16)((mask & (ml_i32x16)yes) | (~mask & (ml_i32x16)no));
+}
+
+/// a > b ? a : b; a NaN in b passes through.
+ML_INLINE ml_f32x16 ml_max(ml_f32x16 a, ml_f32x16 b) { return ml_select(a > b, a, b); }
+
+/// a < b ? a : b; a NaN in b passes through.
+ML_INLINE ml_f32x16 ml_min(ml_f32x16 a, ml_f32x16 b) { return ml_select(a < b, a, b); }
+
+ML_INLINE ml_f32x16 ml_sqrt(ml_f32x16 a) { return __builtin_elementwise_sqrt(a); }
+
+/// Sum of the lanes, by halves: a fixed order.
+ML_INLINE float ml_sum(ml_f32x16 v) {
+  ml_f32x8 a = v.lo + v.hi;
+  ml_f32x4 b = a.lo + a.hi;
+  return (b.x + b.z) + (b.y + b.w);
+}
+
+ML_INLINE float ml_largest(ml_f32x16 v) {
+  float largest = v[0];
+  for (int i = 1; i < 16; i++) largest = v[i] > largest ? v[i] : largest;
+  return largest;
+}
+
+// MARK: Functions
+
+/// e^x to about 1e-7 relative: x = n ln 2 + r, |r| <= ln 2 / 2, and a polynomial of degree 7 in r.
+/// Below -87.3 the result is 0, above 88.3 it stays at e^88.3; NaN stays NaN.
+ML_INLINE ml_f32x16 ml_exp(ml_f32x16 x) {
+#pragma STDC FP_CONTRACT ON
+  const ml_f32x16 lowest = -87.336544f, highest = 88.3f, shift = 12582912.0f;  // 1.5 * 2^23
+  ml_i32x16 kept = ~(x < lowest);
+  x = ml_min(highest, ml_max(lowest, x));
+  ml_f32x16 shifted = x * 1.44269504f + shift;  // n sits in the low bits
+  ml_f32x16 n = shifted - shift;
+  ml_f32x16 r = x - n * 0.693359375f;
+  r = r - n * -2.12194440e-4f;
+  ml_f32x16 p = r * 1.9875691500e-4f + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.0f;
+  ml_i32x16 scaled = (ml_i32x16)p + ((ml_i32x16)shifted << 23);
+  return (ml_f32x16)(scaled & kept);
+}
+
+/// 1 / (1 + e^-x)
+ML_INLINE ml_f32x16 ml_sigmoid(ml_f32x16 x) { return 1.0f / (1.0f + ml_exp(-x)); }
+
+/// erf(x) as a ratio of polynomials on [-4, 4], constant beyond (the coefficients of Eigen and XLA).
+ML_INLINE ml_f32x16 ml_erf(ml_f32x16 x) {
+#pragma STDC FP_CONTRACT ON
+  const ml_f32x16 lowest = -4.0f, highest = 4.0f;
+  x = ml_min(highest, ml_max(lowest, x));
+  ml_f32x16 s = x * x;
+  ml_f32x16 a = s * -2.72614225801306e-10f + 2.77068142495902e-08f;
+  a = a * s + -2.10102402082508e-06f;
+  a = a * s + -5.69250639462346e-05f;
+  a = a * s + -7.34990630326855e-04f;
+  a = a * s + -2.95459980854025e-03f;
+  a = a * s + -1.60960333262415e-02f;
+  ml_f32x16 b = s * -1.45660718464996e-05f + -2.13374055278905e-04f;
+  b = b * s + -1.68282697438203e-03f;
+  b = b * s + -7.37332916720468e-03f;
+  b = b * s + -1.42647390514189e-02f;
+  return x * a / b;
+}
+
+// MARK: Scalars, so that Swift needs no C library module of one platform's name
+
+ML_INLINE double ml_scalar_log(double x) { return __builtin_log(x); }
+ML_INLINE double ml_scalar_exp(double x) { return __builtin_exp(x); }
+ML_INLINE double ml_scalar_cos(double x) { return __builtin_cos(x); }
+ML_INLINE double ml_scalar_sin(double x) { return __builtin_sin(x); }
+ML_INLINE double ml_scalar_pow(double x, double y) { return __builtin_pow(x, y); }
+
+// MARK: Narrow types, by integer arithmetic alone: the loops vectorise on every target
+
+ML_INLINE float ml_from_bits(uint32_t bits) {
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+ML_INLINE uint32_t ml_to_bits(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return bits;
+}
+
+ML_INLINE void ml_bf16_to_f32(float *out, const uint16_t *in, intptr_t count) {
+  for (intptr_t i = 0; i < count; i++) out[i] = ml_from_bits((uint32_t)in[i] << 16);
+}
+
+/// Round to nearest, ties to even; a NaN stays a (quiet) NaN.
+ML_INLINE void ml_f32_to_bf16(uint16_t *out, const float *in, intptr_t count) {
+  for (intptr_t i = 0; i < count; i++) {
+    uint32_t bits = ml_to_bits(in[i]);
+    uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+    out[i] = (uint16_t)((bits & 0x7fffffff) > 0x7f800000 ? (bits >> 16) | 0x40 : rounded);
+  }
+}
+
+ML_INLINE void ml_f16_to_f32(float *out, const uint16_t *in, intptr_t count) {
+  for (intptr_t i = 0; i < count; i++) {
+    uint32_t magnitude = (uint32_t)(in[i] & 0x7fff) << 13, sign = (uint32_t)(in[i] & 0x8000) << 16;
+    // The multiplication moves the exponent's bias and normalises subnormals exactly.
+    uint32_t finite = ml_to_bits(ml_from_bits(magnitude) * 0x1p112f);
+    uint32_t special = magnitude | 0x7f800000;
+    out[i] = ml_from_bits(sign | (magnitude >= 0x0f800000 ? special : finite));
+  }
+}
+
+/// Round to nearest, ties to even; beyond 65519 infinity; a NaN stays a (quiet) NaN.
+ML_INLINE void ml_f32_to_f16(uint16_t *out, const float *in, intptr_t count) {
+  for (intptr_t i = 0; i < count; i++) {
+    uint32_t bits = ml_to_bits(in[i]), magnitude = bits & 0x7fffffff;
+    uint32_t normal = (magnitude - 0x38000000 + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+    // Adding 0.5 leaves a subnormal's value, rounded, in the low bits.
+    uint32_t small = ml_to_bits(ml_from_bits(magnitude) + 0.5f) - 0x3f000000;
+    uint32_t special = magnitude > 0x7f800000 ? 0x7e00 | ((magnitude >> 13) & 0x3ff) : 0x7c00;
+    uint32_t value = magnitude >= 0x477ff000 ? special : magnitude < 0x38800000 ? small : normal;
+    out[i] = (uint16_t)(value | ((bits >> 16) & 0x8000));
+  }
+}
+
+// MARK: Counter-based random numbers
+
+/// The output function of splitmix64.
+ML_INLINE uint64_t ml_mix64(uint64_t z) {
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+/// Element i of splitmix64's sequence `key` (mixed once, so that near keys are far apart),
+/// without the ones before it: 32 bits.
+ML_INLINE uint32_t ml_random32(uint64_t mixed_key, uint64_t i) {
+  return (uint32_t)(ml_mix64(mixed_key + i * 0x9e3779b97f4a7c15u) >> 32);
+}
+
+/// out (= or +=) x where the element's random number is at least `threshold`, times scale; else 0.
+ML_INLINE void ml_dropout(float *out, const float *x, intptr_t count, uint64_t mixed_key,
+                          uint64_t offset, uint32_t threshold, float scale, float keep) {
+  for (intptr_t i = 0; i < count; i++) {
+    float kept = ml_random32(mixed_key, offset + (uint64_t)i) >= threshold ? scale : 0.0f;
+    out[i] = x[i] * kept + (keep == 0.0f ? 0.0f : out[i]);
+  }
+}

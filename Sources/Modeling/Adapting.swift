@@ -1,0 +1,128 @@
+import Kernels
+import Safetensors
+import Weights
+
+/// A named tensor of an adapter: the Hugging Face path without PEFT's prefix.
+public struct AdapterTensor: Sendable {
+  public var name: String
+  public var shape: [Int]
+  public var values: [Float]
+}
+
+extension Decoder {
+  /// PEFT's prefix of every tensor name.
+  public static let adapterPrefix = "base_model.model."
+
+  /// Puts fresh adapters on the targets of `layers`: A uniform in ±1/√in, B zero, as PEFT starts.
+  public func addAdapters(
+    _ adapter: AdapterConfiguration, layers range: Range<Int>, seed: UInt64
+  ) {
+    for layer in layers[range] {
+      for (index, linear) in layer.linears.enumerated()
+      where adapter.targets.contains(String(linear.name.split(separator: ".").last!)) {
+        let identity = UInt64(layer.index * layer.linears.count + index)
+        let a = FloatBuffer(count: adapter.rank * linear.columns)
+        let bound = 1 / Float(linear.columns).squareRoot()
+        uniform(a.pointer, count: a.count, bound: bound, key: seed &+ identity)
+        linear.adapter = lora(
+          linear, adapter, a: a, b: FloatBuffer(count: linear.rows * adapter.rank))
+      }
+    }
+  }
+
+  private func lora(
+    _ linear: Linear, _ adapter: AdapterConfiguration, a: FloatBuffer, b: FloatBuffer
+  ) -> LoRA {
+    let position = layers.firstIndex { $0.linears.contains { $0 === linear } } ?? 0
+    let index = layers[position].linears.firstIndex { $0 === linear } ?? 0
+    return LoRA(
+      a: Parameter(
+        name: linear.name + ".lora_A.weight", shape: [adapter.rank, linear.columns], value: a),
+      b: Parameter(
+        name: linear.name + ".lora_B.weight", shape: [linear.rows, adapter.rank], value: b),
+      scale: adapter.scale, dropout: Float(adapter.dropout),
+      identity: UInt64(position * layers[position].linears.count + index) + 1)
+  }
+
+  /// Applies a stored adapter: low-rank pairs stay beside the weights, full tensors replace them.
+  ///
+  /// - Throws: `ModelError` naming a tensor that the decoder has no place for, or of a wrong shape.
+  public func apply(_ adapter: AdapterConfiguration, tensors: [AdapterTensor]) throws {
+    var pairs: [String: (a: AdapterTensor?, b: AdapterTensor?)] = [:]
+    for tensor in tensors {
+      if let module = tensor.name.removingSuffix(".lora_A.weight") {
+        pairs[module, default: (nil, nil)].a = tensor
+      } else if let module = tensor.name.removingSuffix(".lora_B.weight") {
+        pairs[module, default: (nil, nil)].b = tensor
+      } else {
+        try replace(tensor)
+      }
+    }
+    for (module, pair) in pairs.sorted(by: { $0.key < $1.key }) {
+      guard let linear = linear(named: module), let a = pair.a, let b = pair.b,
+        a.shape == [adapter.rank, linear.columns], b.shape == [linear.rows, adapter.rank]
+      else {
+        throw ModelError("adapter: \(module) does not fit the model (rank \(adapter.rank))")
+      }
+      linear.adapter = lora(linear, adapter, a: FloatBuffer(a.values), b: FloatBuffer(b.values))
+    }
+  }
+
+  private func replace(_ tensor: AdapterTensor) throws {
+    let full = layers.flatMap { [$0.retrievalGate, $0.inputNorm, $0.postNorm] }.compactMap { $0 }
+    var target = (full + [finalNorm]).first { $0.name == tensor.name }
+    if tensor.name == "model.embed_tokens.weight" { target = embeddingParameter() }
+    guard let target, target.count == tensor.values.count else {
+      throw ModelError("adapter: \(tensor.name) does not fit the model")
+    }
+    tensor.values.withUnsafeBufferPointer { values in
+      if let base = values.baseAddress { target.value.copy(from: base, count: values.count) }
+    }
+  }
+
+  /// The adapter as it stands: every low-rank pair, and the full tensors named by `extras`.
+  public func adapterTensors(_ extras: [AdapterConfiguration.Extra]) -> [AdapterTensor] {
+    parameters.filter { parameter in
+      switch parameter.name {
+      case let name where name.contains(".lora_"): return true
+      case let name where name.hasSuffix("norm.weight"): return extras.contains(.norm)
+      case let name where name.hasSuffix("embed_tokens.weight"): return extras.contains(.embed)
+      default: return extras.contains(.gate)
+      }
+    }.map { AdapterTensor(name: $0.name, shape: $0.shape, values: $0.value.array) }
+  }
+
+  /// Marks what a training mode trains: adapters and extras of `layers`, and the model-wide extras.
+  public func train(layers range: Range<Int>, extras: [AdapterConfiguration.Extra]) {
+    for layer in layers[range] {
+      for linear in layer.linears {
+        linear.adapter?.a.train()
+        linear.adapter?.b.train()
+      }
+      if extras.contains(.norm) {
+        layer.inputNorm.train()
+        layer.postNorm.train()
+      }
+      if extras.contains(.gate) { layer.retrievalGate?.train() }
+    }
+    if extras.contains(.norm) { finalNorm.train() }
+    if extras.contains(.embed) { embeddingParameter().train() }
+  }
+}
+
+extension String {
+  func removingSuffix(_ suffix: String) -> String? {
+    hasSuffix(suffix) ? String(dropLast(suffix.count)) : nil
+  }
+}
+
+/// Fills with uniform numbers in ±`bound` that depend on `key` and the index alone (SplitMix64).
+private func uniform(_ target: MutableFloats, count: Int, bound: Float, key: UInt64) {
+  for index in 0..<count {
+    var z = key &* 0xD129_0D3F_9AB4_6F4D &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    z ^= z >> 31
+    target[index] = (Float(z >> 40) / Float(1 << 23) - 1) * bound
+  }
+}

@@ -1,0 +1,154 @@
+import Kernels
+
+/// Runs segments through a decoder, forward and backward, in memory taken once.
+///
+/// The order of use is `forward`, then `losses` or `backward`, and `memoryChunk` for the chunks that a
+/// later block reads.
+public final class DecoderPass {
+  let decoder: Decoder
+  /// The lowest layer whose intermediate results are kept for `backward`.
+  let lowest: Int
+  let adapters: AdapterState
+  private let maximumTokens: Int
+  private var kept: [Activations]
+  let activated: FloatBuffer  // (T, f)
+  /// The residual stream after the last layer, (T, d).
+  let residual: FloatBuffer
+  var gradients: GradientBuffers?
+  private(set) var tokens: [Int32] = []
+  private(set) var gathered: [GatheredMemory]
+  private var captured: [(keys: FloatBuffer, values: FloatBuffer)]
+  private(set) var localTable: RotaryTable
+
+  private var logitsBuffer = FloatBuffer(count: 0)
+
+  var configuration: LlamaConfiguration { decoder.configuration }
+  var compute: Compute { decoder.compute }
+
+  /// - Parameters:
+  ///   - maximumTokens: the longest segment.
+  ///   - training: whether `backward` will be called; the decoder's trained parameters are fixed then.
+  public init(_ decoder: Decoder, maximumTokens: Int, training: Bool = false) {
+    self.decoder = decoder
+    self.maximumTokens = maximumTokens
+    let c = decoder.configuration
+    lowest = training ? decoder.lowestTrainedLayer ?? c.layerCount : c.layerCount
+    adapters = AdapterState(decoder.compute)
+    kept = (0..<max(1, c.layerCount - lowest)).map { _ in
+      Activations(c, tokens: maximumTokens)
+    }
+    activated = FloatBuffer(count: maximumTokens * c.intermediateSize)
+    residual = FloatBuffer(count: maximumTokens * c.hiddenSize)
+    gradients = training ? GradientBuffers(c, tokens: maximumTokens) : nil
+    let slots = decoder.memory?.sourceLayers.count ?? 0
+    gathered = (0..<slots).map { _ in GatheredMemory() }
+    captured = (0..<slots).map { _ in
+      (
+        FloatBuffer(count: maximumTokens * c.keyValueWidth),
+        FloatBuffer(count: maximumTokens * c.keyValueWidth)
+      )
+    }
+    localTable = c.rope.table(positions: 0..<maximumTokens, length: maximumTokens)
+  }
+
+  func activations(of layer: Int) -> Activations { kept[max(0, layer - lowest)] }
+
+  /// Computes the residual stream of `segment` after the last layer.
+  ///
+  /// - Parameter dropoutSeed: differs for every segment of a training run; nil drops nothing.
+  public func forward(_ segment: Segment, dropoutSeed: UInt64? = nil) {
+    let count = segment.tokens.count
+    precondition(count > 0 && count <= maximumTokens, "a segment of \(count) tokens")
+    tokens = segment.tokens
+    adapters.dropoutSeed = dropoutSeed
+    prepareMemory(segment)
+    let width = configuration.hiddenSize
+    let embedding =
+      decoder.trainedEmbedding.map {
+        DensePanels($0.value.floats, rows: $0.shape[0], columns: $0.shape[1]) as any RowPanels
+      } ?? decoder.embedding
+    gatherRows(residual.pointer, embedding, tokens, scratch: compute.scratch)
+    for layer in decoder.layers {
+      let a = activations(of: layer.index)
+      a.input.copy(from: residual.floats, count: count * width)
+      attentionForward(layer, a, count)
+      mlpForward(layer, a, count)
+    }
+  }
+
+  /// Rotation tables and retrieved keys for this segment's length and memory.
+  private func prepareMemory(_ segment: Segment) {
+    let count = segment.tokens.count
+    let rope = configuration.rope
+    guard let memory = decoder.memory else {
+      localTable = table(positions: 0..<count, length: count)
+      return
+    }
+    let longest = segment.blocks.map { $0.chunks.reduce(0) { $0 + $1.tokens } }.max() ?? 0
+    let first = memory.positions == .zero ? 1 : 0
+    let length = memory.positions == .zero ? count + 1 : count + longest
+    localTable = table(positions: first..<first + count, length: length)
+    let hasMemory = longest > 0
+    for (slot, target) in gathered.enumerated() where hasMemory {
+      target.gather(
+        segment.blocks, slot: slot, width: configuration.keyValueWidth,
+        headSize: configuration.headSize,
+        scaling: rope.attentionScaling,
+        rotation: { total in
+          // Position 0 turns nothing.
+          memory.positions == .zero ? nil : rope.table(positions: -total..<0, length: length)
+        }, workers: compute.workers)
+    }
+    hasRetrieved = hasMemory
+  }
+
+  private var hasRetrieved = false
+  private var tableKey: (Range<Int>, Int)?
+
+  /// The table of local positions, made again only when the positions or the length changed.
+  private func table(positions: Range<Int>, length: Int) -> RotaryTable {
+    if let tableKey, tableKey == (positions, length) { return localTable }
+    tableKey = (positions, length)
+    return configuration.rope.table(positions: positions, length: length)
+  }
+
+  /// Memory for `count` logits, kept between panels.
+  func headLogits(count: Int) -> FloatBuffer {
+    if logitsBuffer.count < count { logitsBuffer = FloatBuffer(count: count) }
+    return logitsBuffer
+  }
+
+  /// What the queries of `layer` read from memory.
+  func blocks(of layer: DecoderLayer, count: Int) -> [AttentionBlock] {
+    guard hasRetrieved, let slot = decoder.memory?.slot(readBy: layer.index) else {
+      return [
+        AttentionBlock(
+          queries: 0..<count, memoryKeys: nil, memoryValues: nil, memoryTokens: 0)
+      ]
+    }
+    return gathered[slot].blocks
+  }
+
+  /// The keys and values that this segment's tokens `range` leave in memory.
+  public func memoryChunk(_ range: Range<Int>) -> MemoryChunk {
+    guard let memory = decoder.memory else { preconditionFailure("a decoder without memory") }
+    precondition(range.upperBound <= tokens.count)
+    let width = configuration.keyValueWidth
+    func rows(_ buffer: FloatBuffer) -> MemoryRows {
+      MemoryRows(
+        buffer.floats + range.lowerBound * width, count: range.count * width,
+        precision: memory.precision)
+    }
+    return MemoryChunk(
+      tokens: range.count, keys: captured.map { rows($0.keys) },
+      values: captured.map { rows($0.values) })
+  }
+
+  /// Copies keys and values before rotation, where `layer` is a source of memory.
+  func capture(_ layer: DecoderLayer, _ a: Activations, _ count: Int) {
+    guard let slot = decoder.memory?.sourceLayers.firstIndex(of: layer.index) else { return }
+    let values = count * configuration.keyValueWidth
+    captured[slot].keys.copy(from: a.key.floats, count: values)
+    captured[slot].values.copy(from: a.value.floats, count: values)
+  }
+}

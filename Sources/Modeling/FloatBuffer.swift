@@ -1,0 +1,38 @@
+import Kernels
+
+/// Zero-initialised float32 memory aligned for vector loads, freed with its owner.
+///
+/// Shared between worker threads that write disjoint parts; the code that hands it out keeps them apart.
+public final class FloatBuffer: @unchecked Sendable {
+  public let count: Int
+  public let pointer: MutableFloats
+
+  public init(count: Int) {
+    precondition(count >= 0)
+    self.count = count
+    let raw = UnsafeMutableRawPointer.allocate(
+      byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
+    pointer = raw.bindMemory(to: Float.self, capacity: max(count, 1))
+    pointer.initialize(repeating: 0, count: max(count, 1))
+  }
+
+  public convenience init(_ values: [Float]) {
+    self.init(count: values.count)
+    values.withUnsafeBufferPointer { source in
+      if let base = source.baseAddress { pointer.update(from: base, count: count) }
+    }
+  }
+
+  deinit { pointer.deallocate() }
+
+  public var floats: Floats { Floats(pointer) }
+
+  public var array: [Float] { Array(UnsafeBufferPointer(start: pointer, count: count)) }
+
+  public func zero() { pointer.update(repeating: 0, count: count) }
+
+  public func copy(from source: Floats, count: Int) {
+    precondition(count <= self.count)
+    pointer.update(from: source, count: count)
+  }
+}

@@ -1,0 +1,56 @@
+import Kernels
+
+extension DecoderPass {
+  var attentionShape: AttentionShape {
+    AttentionShape(
+      queryHeads: configuration.queryHeads, keyValueHeads: configuration.keyValueHeads,
+      headSize: configuration.headSize)
+  }
+
+  // middle = x + Wo · attention(rope(Wq n), rope(Wk n), Wv n), n = rmsnorm(x)
+  func attentionForward(_ layer: DecoderLayer, _ a: Activations, _ count: Int) {
+    let c = configuration
+    rmsNormForward(
+      a.normedInput.pointer, inverseRMS: a.inputInverse.pointer, residual.floats,
+      layer.inputNorm.value.floats, tokens: count, width: c.hiddenSize, epsilon: c.normEpsilon,
+      workers: compute.workers)
+    let normed = a.normedInput.floats
+    layer.query.forward(a.query.pointer, normed, tokens: count, state: adapters)
+    layer.key.forward(a.key.pointer, normed, tokens: count, state: adapters)
+    layer.value.forward(a.value.pointer, normed, tokens: count, state: adapters)
+    capture(layer, a, count)
+    rotateLocal(a.query.pointer, heads: c.queryHeads, count, inverse: false)
+    rotateLocal(a.key.pointer, heads: c.keyValueHeads, count, inverse: false)
+    Kernels.attentionForward(
+      a.attention.pointer, logSumExp: a.logSumExp.pointer, a.query.floats, a.key.floats,
+      a.value.floats, tokens: count, shape: attentionShape,
+      blocks: blocks(of: layer, count: count), gates: layer.retrievalGate?.value.floats,
+      workers: compute.workers, scratch: compute.scratch)
+    layer.output.forward(a.middle.pointer, a.attention.floats, tokens: count, state: adapters)
+    addScaled(a.middle.pointer, residual.floats, 1, count: count * c.hiddenSize)
+  }
+
+  func rotateLocal(_ x: MutableFloats, heads: Int, _ count: Int, inverse: Bool) {
+    let size = configuration.headSize
+    rotate(
+      x, tokens: count, heads: heads, headSize: size, stride: heads * size, table: localTable,
+      firstPosition: localTable.positions.lowerBound, inverse: inverse, workers: compute.workers)
+  }
+
+  // x = middle + Wdown (silu(Wgate n) · Wup n), n = rmsnorm(middle)
+  func mlpForward(_ layer: DecoderLayer, _ a: Activations, _ count: Int) {
+    let c = configuration
+    rmsNormForward(
+      a.normedMiddle.pointer, inverseRMS: a.middleInverse.pointer, a.middle.floats,
+      layer.postNorm.value.floats, tokens: count, width: c.hiddenSize, epsilon: c.normEpsilon,
+      workers: compute.workers)
+    let normed = a.normedMiddle.floats
+    layer.gate.forward(a.gate.pointer, normed, tokens: count, state: adapters)
+    layer.up.forward(a.up.pointer, normed, tokens: count, state: adapters)
+    swiGLUForward(
+      activated.pointer, a.gate.floats, a.up.floats, count: count * c.intermediateSize,
+      workers: compute.workers)
+    layer.down.forward(residual.pointer, activated.floats, tokens: count, state: adapters)
+    addScaled(residual.pointer, a.middle.floats, 1, count: count * c.hiddenSize)
+  }
+}

@@ -1,0 +1,153 @@
+import Kernels
+
+/// One linear layer y = x Wᵀ (+ bias) with a frozen weight [out, in] and an optional adapter.
+public final class Linear: @unchecked Sendable {
+  /// The module path, such as `model.layers.3.self_attn.q_proj`.
+  public let name: String
+  /// Number of outputs.
+  public let rows: Int
+  /// Number of inputs.
+  public let columns: Int
+  private(set) var weight: any RowPanels
+  /// The weight in memory where it was expanded, so that an adapter can be merged into it.
+  private let dense: FloatBuffer?
+  private let bias: FloatBuffer?
+  public var adapter: LoRA?
+
+  init(name: String, weight: any RowPanels, dense: FloatBuffer?, bias: FloatBuffer?) {
+    self.name = name
+    rows = weight.rows
+    columns = weight.columns
+    self.weight = weight
+    self.dense = dense
+    self.bias = bias
+  }
+
+  /// y[T, out] = x[T, in] Wᵀ + bias + α/r · (dropout(x) Aᵀ) Bᵀ.
+  ///
+  /// `saved` receives dropout(x) Aᵀ [T, rank] for the backward pass.
+  func forward(_ y: MutableFloats, _ x: Floats, tokens: Int, state: AdapterState) {
+    let compute = state.compute
+    linearForward(
+      y, x, weight, tokens: tokens, bias: bias?.floats, accumulate: false,
+      workers: compute.workers, scratch: compute.scratch)
+    guard let adapter else { return }
+    let hidden = state.hidden(of: self, tokens: tokens, rank: adapter.rank)
+    linearForward(
+      hidden.pointer, state.dropped(x, count: tokens * columns, by: adapter), adapter.aPanels,
+      tokens: tokens, bias: nil, accumulate: false, workers: compute.workers,
+      scratch: compute.scratch)
+    linearForward(
+      y, hidden.floats, adapter.bPanels, tokens: tokens, bias: nil, accumulate: true,
+      alpha: adapter.scale, workers: compute.workers, scratch: compute.scratch)
+  }
+
+  /// dx[T, in] (+)= dy[T, out] W and, through the adapter, into its gradients and dx.
+  ///
+  /// A nil `dx` leaves out the input's gradient; `x` is the input that `forward` saw.
+  func backward(
+    _ dx: MutableFloats?, _ dy: Floats, _ x: Floats, tokens: Int, accumulate: Bool,
+    state: AdapterState
+  ) {
+    let compute = state.compute
+    if let dx {
+      linearBackwardInput(
+        dx, dy, weight, tokens: tokens, accumulate: accumulate, workers: compute.workers,
+        scratch: compute.scratch)
+    }
+    guard let adapter, adapter.isTrained || dx != nil else { return }
+    adapterBackward(adapter, dx, dy, x, tokens: tokens, state: state)
+  }
+
+  // h = drop(x) Aᵀ, y += s h Bᵀ  ⇒  dB += s dyᵀ h, dh = s dy B, dA += dhᵀ drop(x), dx += drop(dh A)
+  private func adapterBackward(
+    _ adapter: LoRA, _ dx: MutableFloats?, _ dy: Floats, _ x: Floats, tokens: Int,
+    state: AdapterState
+  ) {
+    let compute = state.compute
+    let rank = adapter.rank
+    let hidden = state.hidden(of: self, tokens: tokens, rank: rank)
+    if let gradient = adapter.b.gradient {
+      linearBackwardWeight(
+        gradient.pointer, dy, hidden.floats, tokens: tokens, rows: rows, columns: rank,
+        alpha: adapter.scale, workers: compute.workers)
+    }
+    let dHidden = state.buffer(.hiddenGradient, count: tokens * rank)
+    linearBackwardInput(
+      dHidden, dy, adapter.bPanels, tokens: tokens, accumulate: false, alpha: adapter.scale,
+      workers: compute.workers, scratch: compute.scratch)
+    if let gradient = adapter.a.gradient {
+      linearBackwardWeight(
+        gradient.pointer, Floats(dHidden), state.dropped(x, count: tokens * columns, by: adapter),
+        tokens: tokens, rows: rank, columns: columns, workers: compute.workers)
+    }
+    guard let dx else { return }
+    guard let key = state.dropoutKey(adapter) else {
+      linearBackwardInput(
+        dx, Floats(dHidden), adapter.aPanels, tokens: tokens, accumulate: true,
+        workers: compute.workers, scratch: compute.scratch)
+      return
+    }
+    let dDropped = state.buffer(.dropped, count: tokens * columns)
+    linearBackwardInput(
+      dDropped, Floats(dHidden), adapter.aPanels, tokens: tokens, accumulate: false,
+      workers: compute.workers, scratch: compute.scratch)
+    dropout(
+      dDropped, Floats(dDropped), count: tokens * columns, rate: adapter.dropout, key: key,
+      offset: 0)
+    addScaled(dx, Floats(dDropped), 1, count: tokens * columns)
+  }
+
+  /// W += α/r · B A, and the adapter is gone. False where the weight is not held as float32.
+  func mergeAdapter(_ compute: Compute) -> Bool {
+    guard let adapter else { return true }
+    guard let dense else { return false }
+    // Wᵀ-free: rows of B play the tokens, so W[out, in] += s · B[out, r] A[r, in].
+    linearBackwardInput(
+      dense.pointer, adapter.b.value.floats, adapter.aPanels, tokens: rows, accumulate: true,
+      alpha: adapter.scale, workers: compute.workers, scratch: compute.scratch)
+    self.adapter = nil
+    return true
+  }
+}
+
+/// What adapters need during one segment: dropout's key, kept hidden states, scratch.
+final class AdapterState {
+  enum Purpose: Hashable { case dropped, hiddenGradient }
+
+  let compute: Compute
+  /// Changes with every segment; nil while evaluating, when nothing is dropped.
+  var dropoutSeed: UInt64?
+  private var hidden: [ObjectIdentifier: FloatBuffer] = [:]
+  private var buffers: [Purpose: FloatBuffer] = [:]
+
+  init(_ compute: Compute) { self.compute = compute }
+
+  func dropoutKey(_ adapter: LoRA) -> UInt64? {
+    guard let dropoutSeed, adapter.dropout > 0 else { return nil }
+    return dropoutSeed ^ (adapter.identity &* 0x9E37_79B9_7F4A_7C15)
+  }
+
+  func hidden(of linear: Linear, tokens: Int, rank: Int) -> FloatBuffer {
+    let key = ObjectIdentifier(linear)
+    if let kept = hidden[key], kept.count >= tokens * rank { return kept }
+    let fresh = FloatBuffer(count: tokens * rank)
+    hidden[key] = fresh
+    return fresh
+  }
+
+  func buffer(_ purpose: Purpose, count: Int) -> MutableFloats {
+    if let kept = buffers[purpose], kept.count >= count { return kept.pointer }
+    let fresh = FloatBuffer(count: count)
+    buffers[purpose] = fresh
+    return fresh.pointer
+  }
+
+  /// `x` with the adapter's dropout mask applied, or `x` itself when nothing is dropped.
+  func dropped(_ x: Floats, count: Int, by adapter: LoRA) -> Floats {
+    guard let key = dropoutKey(adapter) else { return x }
+    let target = buffer(.dropped, count: count)
+    dropout(target, x, count: count, rate: adapter.dropout, key: key, offset: 0)
+    return Floats(target)
+  }
+}

@@ -1,0 +1,111 @@
+import Kernels
+import Modeling
+
+/// The segments of one lane, in order.
+public protocol SegmentSource {
+  /// The next segment, nil at the lane's end.
+  mutating func next() throws -> PlannedSegment?
+}
+
+/// Trains a decoder's adapters over lanes of segments that follow a retrieval plan.
+///
+/// The result depends on the model, the data, the plan, the options and the seed; not on threads.
+public final class Trainer {
+  public let decoder: Decoder
+  let options: TrainingOptions
+  private let pass: DecoderPass
+  private let optimizer: Optimizer
+  private var lanes: [Lane]
+  private var microStep = 0
+  private var tokens = 0
+
+  private struct Lane {
+    var source: any SegmentSource
+    var memory: LaneMemory
+    var isDone = false
+  }
+
+  /// - Parameters:
+  ///   - decoder: with its adapters in place; the mode decides which of them are trained.
+  ///   - sources: one a lane.
+  ///   - plan: empty for training without memory.
+  ///   - segmentTokens: the longest segment.
+  public init(
+    decoder: Decoder, options: TrainingOptions, sources: [any SegmentSource], plan: RetrievalPlan,
+    segmentTokens: Int
+  ) {
+    self.decoder = decoder
+    self.options = options
+    let layers = options.mode.trainedLayers(
+      memoryLayer: decoder.memory?.memoryLayer ?? 0, layerCount: decoder.configuration.layerCount)
+    decoder.train(layers: layers, extras: options.adapter.extras)
+    pass = DecoderPass(decoder, maximumTokens: segmentTokens, training: true)
+    optimizer = Optimizer(
+      decoder.parameters, options: options.optimizer, workers: decoder.compute.workers)
+    lanes = sources.map { Lane(source: $0, memory: LaneMemory(plan: plan)) }
+  }
+
+  public var trainedValues: Int { optimizer.parameters.reduce(0) { $0 + $1.count } }
+
+  /// One optimiser step over up to `accumulation` micro-steps; nil when every lane has ended.
+  ///
+  /// A last, shorter group of micro-steps is averaged over what it has.
+  public func step() throws -> StepReport? {
+    let groups = try readGroups()
+    guard !groups.isEmpty else { return nil }
+    var (loss, targets, hits) = (0.0, 0, 0)
+    for group in groups {
+      let scored = group.reduce(0) { $0 + max(0, $1.segment.tokens.count - 1) }
+      let scale = 1 / Float(max(1, scored) * groups.count)
+      for item in group {
+        let result = try train(item, scale: scale)
+        loss += result.loss
+        hits += result.hits
+        tokens += item.segment.tokens.count
+      }
+      targets += scored
+      microStep += 1
+    }
+    let rate = options.schedule.rate(step: optimizer.step)
+    let norm = optimizer.step(learningRate: rate)
+    return StepReport(
+      step: optimizer.step, loss: loss / Double(max(1, targets)), learningRate: rate,
+      gradientNorm: norm, tokens: tokens, hits: hits)
+  }
+
+  private typealias Item = (lane: Int, segment: PlannedSegment)
+
+  /// The next `accumulation` micro-steps: of every lane that has not ended, one segment each.
+  private func readGroups() throws -> [[Item]] {
+    var groups: [[Item]] = []
+    for _ in 0..<options.accumulation {
+      var group: [Item] = []
+      for index in lanes.indices where !lanes[index].isDone {
+        if let segment = try lanes[index].source.next() {
+          group.append((index, segment))
+        } else {
+          lanes[index].isDone = true
+        }
+      }
+      guard !group.isEmpty else { break }
+      groups.append(group)
+    }
+    return groups
+  }
+
+  /// Forward, backward and memory of one segment.
+  private func train(_ item: Item, scale: Float) throws -> (loss: Double, hits: Int) {
+    let blocks = try lanes[item.lane].memory.blocks(of: item.segment)
+    let segment = Segment(
+      tokens: item.segment.tokens, targets: Segment.shifted(item.segment.tokens), blocks: blocks)
+    pass.forward(segment, dropoutSeed: dropoutSeed(lane: item.lane))
+    let loss = pass.backward(segment.targets, scale: scale)
+    lanes[item.lane].memory.advance(past: item.segment, pass)
+    return (loss, blocks.reduce(0) { $0 + $1.chunks.count })
+  }
+
+  private func dropoutSeed(lane: Int) -> UInt64 {
+    let position = UInt64(microStep) &* UInt64(options.lanes) &+ UInt64(lane) &+ 1
+    return options.seed &* 0xD129_0D3F_9AB4_6F4D &+ position &* 0x9E37_79B9_7F4A_7C15
+  }
+}

@@ -1,0 +1,53 @@
+import Modeling
+
+/// Which parameters a run trains (SEMANTICS: the published `training_mode`).
+public enum TrainingMode: String, Sendable, CaseIterable {
+  /// Adapters and extras of every layer.
+  case loraAll = "lora-all"
+  /// Adapters and extras above the memory layer; the layers up to it are frozen.
+  case loraFreeze = "lora-freeze"
+
+  func trainedLayers(memoryLayer: Int, layerCount: Int) -> Range<Int> {
+    self == .loraAll ? 0..<layerCount : memoryLayer + 1..<layerCount
+  }
+}
+
+/// Every hyper-parameter of a training run.
+public struct TrainingOptions: Sendable, Equatable {
+  public var mode: TrainingMode
+  public var adapter: AdapterConfiguration
+  public var schedule: LearningRateSchedule
+  public var optimizer: Optimizer.Options
+  /// Micro-steps whose gradients one optimiser step averages.
+  public var accumulation: Int
+  /// Independent memories that advance side by side in one micro-step.
+  public var lanes: Int
+  public var seed: UInt64
+
+  public init(
+    mode: TrainingMode, adapter: AdapterConfiguration, schedule: LearningRateSchedule,
+    optimizer: Optimizer.Options, accumulation: Int, lanes: Int, seed: UInt64
+  ) {
+    self.mode = mode
+    self.adapter = adapter
+    self.schedule = schedule
+    self.optimizer = optimizer
+    self.accumulation = accumulation
+    self.lanes = lanes
+    self.seed = seed
+  }
+}
+
+/// What one optimiser step did.
+public struct StepReport: Sendable {
+  public var step: Int
+  /// Mean negative log-likelihood of the step's targets, in nats.
+  public var loss: Double
+  public var learningRate: Double
+  /// Before clipping.
+  public var gradientNorm: Double
+  /// Tokens read so far.
+  public var tokens: Int
+  /// Retrieved chunks that this step's segments attended to.
+  public var hits: Int
+}
