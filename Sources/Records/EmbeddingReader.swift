@@ -1,0 +1,71 @@
+import Safetensors
+import ShardIO
+
+/// Reads a concatenation of streams of kind `embeddings`.
+public final class EmbeddingReader {
+  private let reader: KindReader
+  private var pending: ShardBlock?
+  private var documents = DocumentNumbers()
+  private var chunksDigests: [Digest] = []
+  private var lastQueryRow = -1
+
+  /// Of the first stream; all streams agree in all but `chunksDigest`.
+  public let parameters: EmbeddingParameters
+  /// Of the first stream; nil where it has none.
+  public let provenance: Provenance?
+
+  /// Reads block 0.
+  public init(sources: [any ByteSource]) throws {
+    reader = KindReader(sources: sources, kind: .embeddings)
+    guard let block = try reader.next() else { throw ShardError("empty") }
+    parameters = try EmbeddingParameters(block: block)
+    provenance = block.provenance
+    pending = block
+  }
+
+  public convenience init(source: any ByteSource) throws { try self.init(sources: [source]) }
+
+  /// The hash that names the whole input; complete once `next` has returned nil.
+  public var digest: Digest { reader.digest }
+
+  /// The chunks that the whole input was made from; complete once `next` has returned nil.
+  public var chunksDigest: Digest { Digest.combining(chunksDigests) }
+
+  /// The next rows, nil at the end.
+  public func next() throws -> EmbeddingBatch? {
+    let taken = pending
+    pending = nil
+    guard let block = try taken ?? reader.next() else { return nil }
+    if block.index == 0 {
+      chunksDigests.append(try block.digest("chunks_digest"))
+      documents.begin(stream: block.stream)
+      lastQueryRow = -1
+    }
+    return try decode(block)
+  }
+
+  private func decode(_ block: ShardBlock) throws -> EmbeddingBatch {
+    let dimension = parameters.dimension
+    let keys = try block.floats("keys", shape: [block.rows, dimension])
+    let starts = try block.tensor("query_row", .I64, shape: [nil]).copy(as: Int.self)
+    for row in starts {
+      guard row > lastQueryRow, row >= block.firstRow, row < block.firstRow + block.rows else {
+        throw block.error("query_row is \(row), out of order or outside the block")
+      }
+      lastQueryRow = row
+    }
+    let queries = try block.floats("queries", shape: [starts.count, dimension])
+    var documentNumbers: [Int64]?
+    if block["document"] != nil {
+      documentNumbers = try block.natural(
+        "document", .I64, as: Int64.self, below: DocumentNumbers.limit
+      ).map { documents.unique($0) }
+    }
+    let segments =
+      try block["segment"] == nil ? nil : block.natural("segment", .I32, as: Int32.self)
+    return EmbeddingBatch(
+      firstRow: block.rowBase + block.firstRow, rows: block.rows, keys: keys,
+      documents: documentNumbers, segments: segments,
+      queryRows: starts.map { $0 + block.rowBase }, queries: queries, stream: block.stream)
+  }
+}

@@ -1,0 +1,157 @@
+import Safetensors
+import ShardIO
+
+/// A shard reader that insists on one kind, and on streams whose parameters agree.
+final class KindReader {
+  private let reader: ShardReader
+  private let kind: Kind
+  private var common: [String: String]?
+
+  init(sources: [any ByteSource], kind: Kind) {
+    reader = ShardReader(sources: sources)
+    self.kind = kind
+  }
+
+  var digest: Digest { reader.digest }
+
+  func next() throws -> ShardBlock? {
+    guard let block = try reader.next() else { return nil }
+    guard block.kind == kind.rawValue else {
+      throw block.error("expected \(kind.rawValue), found \(shown(block.kind))")
+    }
+    if block.index == 0 { try compare(block) }
+    return block
+  }
+
+  /// Streams of one concatenation agree in all that is not about their own data.
+  private func compare(_ block: ShardBlock) throws {
+    let own = block.parameters.filter { isShared(parameter: $0.key) }
+    guard let common else {
+      common = own
+      return
+    }
+    for key in Set(own.keys).union(common.keys).sorted() where own[key] != common[key] {
+      throw block.error(
+        "\(key) is \(shown(own[key] ?? "missing")), "
+          + "in the stream before \(shown(common[key] ?? "missing"))")
+    }
+  }
+}
+
+/// Whether streams that are concatenated must agree in a parameter: in all but those that name
+/// their own data.
+public func isShared(parameter key: String) -> Bool {
+  !(key.hasSuffix("_digest") || key == "sources" || key == "chunk_rows")
+}
+
+/// Text from a file as a message shows it: short, on one line.
+func shown(_ text: String) -> String {
+  let scalars = text.unicodeScalars.prefix(60).map { $0.value < 0x20 ? "?" : $0 }
+  return String(String.UnicodeScalarView(scalars)) + (text.unicodeScalars.count > 60 ? "…" : "")
+}
+
+// MARK: - Parameters
+
+extension ShardBlock {
+  func string(_ key: String) throws -> String {
+    guard let text = parameters[key] else { throw error("parameter \(key) is missing") }
+    return text
+  }
+
+  /// A decimal parameter; nil where it is missing.
+  func optionalInteger(_ key: String, in range: ClosedRange<Int>) throws -> Int? {
+    guard let text = parameters[key] else { return nil }
+    guard let value = Int(text), range.contains(value) else {
+      throw error("parameter \(key) is \(shown(text)), not a number in \(range)")
+    }
+    return value
+  }
+
+  func integer(_ key: String, in range: ClosedRange<Int>) throws -> Int {
+    guard let value = try optionalInteger(key, in: range) else {
+      throw error("parameter \(key) is missing")
+    }
+    return value
+  }
+
+  /// A digest; nil where the text is empty.
+  func optionalDigest(_ key: String) throws -> Digest? {
+    let text = try string(key)
+    if text.isEmpty { return nil }
+    guard let digest = Digest(hexadecimal: text) else {
+      throw error("parameter \(key) is \(shown(text)), not a digest")
+    }
+    return digest
+  }
+
+  func digest(_ key: String) throws -> Digest {
+    guard let digest = try optionalDigest(key) else { throw error("parameter \(key) is empty") }
+    return digest
+  }
+
+  func json(_ key: String) throws -> JSONValue {
+    guard let value = try? JSONValue(parsing: try string(key)) else {
+      throw error("parameter \(key) is not JSON")
+    }
+    return value
+  }
+}
+
+// MARK: - Tensors
+
+extension ShardBlock {
+  /// A tensor of one of these types and exactly this shape; nil stands for any extent.
+  func tensor(_ name: String, _ types: ElementType..., shape: [Int?]) throws -> ShardTensor {
+    guard let tensor = self[name] else { throw error("tensor \(name) is missing") }
+    guard types.contains(tensor.type) else {
+      let expected = types.map(\.rawValue).joined(separator: " or ")
+      throw error("tensor \(name) is \(tensor.type.rawValue), where \(expected) is expected")
+    }
+    let fits =
+      tensor.shape.count == shape.count
+      && zip(tensor.shape, shape).allSatisfy { $1 == nil || $0 == $1 }
+    guard fits else {
+      let expected = shape.map { $0.map(String.init) ?? "?" }.joined(separator: ", ")
+      throw error("tensor \(name) has shape \(tensor.shape), where [\(expected)] is expected")
+    }
+    return tensor
+  }
+
+  /// Offsets `[n + 1]` that start at 0, never fall and end at `count`.
+  func offsets(_ name: String, count: Int) throws -> [Int] {
+    let offsets = try tensor(name, .I64, shape: [rows + 1]).copy(as: Int.self)
+    guard offsets.first == 0, offsets.last == count else {
+      throw error("\(name) do not run from 0 to \(count)")
+    }
+    for index in 1..<offsets.count where offsets[index] < offsets[index - 1] {
+      throw error("\(name) fall at row \(firstRow + index - 1)")
+    }
+    return offsets
+  }
+
+  /// Values that must not be negative.
+  func natural<Integer: FixedWidthInteger & BitwiseCopyable>(
+    _ name: String, _ type: ElementType, as element: Integer.Type, below limit: Integer = .max
+  ) throws -> [Integer] {
+    let values = try tensor(name, type, shape: [rows]).copy(as: element)
+    for (index, value) in values.enumerated() where value < 0 || value >= limit {
+      throw error("\(name) is \(value) at row \(firstRow + index)")
+    }
+    return values
+  }
+
+  /// F16 or F32 values as Float; all must be finite.
+  func floats(_ name: String, shape: [Int?]) throws -> [Float] {
+    let tensor = try self.tensor(name, .F16, .F32, shape: shape)
+    let values: [Float]
+    if tensor.type == .F32 {
+      values = tensor.copy(as: Float.self)
+    } else {
+      values = halvesToFloats(tensor)
+    }
+    guard values.withUnsafeBufferPointer(areFinite) else {
+      throw error("\(name) hold a value that is not finite")
+    }
+    return values
+  }
+}
