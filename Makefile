@@ -5,7 +5,6 @@ SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.SECONDARY:
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := all
 
@@ -158,27 +157,30 @@ $(call adapter.file,2): $(train.inputs) $(call adapter.file,1) $(BASE_MODEL) $(t
 	  $(train-2.options) $(COMMON) --adapter $(call adapter,1) --plan $(R)/plans/train.mls \
 	  -o $(call adapter,2) $(train.chunks)
 
-# Evaluation: base and trained, each without memory and with each of the four plans.
-plans := recent random previous current
-evaluate-base.options = --model $(BASE_MODEL) --memory-layer $(MEMORY_LAYER) \
-  --retrieval-layers $(RETRIEVAL_LAYERS) --positions $(POSITIONS) --protocol stream
-evaluate-trained.options = --model $(BASE_MODEL) --protocol stream
-$(foreach system,base trained,$(eval $(call stamp,evaluate-$(system),ml-eval)))
+# Evaluation: base and trained, each without memory and with each of the four plans. What the memory
+# looks like stands in the trained adapter's config.json; the base is told.
+evaluate-off.options = --model $(BASE_MODEL) --protocol stream
+evaluate-base.options = $(evaluate-off.options) --memory-layer $(MEMORY_LAYER) \
+  --retrieval-layers $(RETRIEVAL_LAYERS) --positions $(POSITIONS)
+evaluate-trained.options = $(evaluate-off.options) --adapter $(call adapter,2)
+$(foreach system,off base trained,$(eval $(call stamp,evaluate-$(system),ml-eval)))
 
-trained.adapter := --adapter $(call adapter,2)
-trained.inputs := $(call adapter.file,2)
+plans := recent random previous current
 results :=
-# $(eval $(call evaluate,SYSTEM,MEMORY,PLAN or nothing))
+# $(eval $(call evaluate,SYSTEM,MEMORY,OPTIONS,INPUTS,PLAN or nothing))
 define evaluate
 results += $(R)/eval/$1.$2.json
-$(R)/eval/$1.$2.json: $(eval.chunks) $3 $($1.inputs) $(BASE_MODEL) $(evaluate-$1.stamp)
+$(R)/eval/$1.$2.json: $(eval.chunks) $5 $4 $(BASE_MODEL) $(evaluate-$3.stamp)
 	$(STAGE) '8/8 evaluate $1, memory $2' $$(@:.json=.log) $(RUN) $(BIN)/ml-eval lm \
-	  $$(evaluate-$1.options) $(COMMON) $($1.adapter) $(if $3,--plan $3) \
-	  --scores $$(@:.json=.mls) -o $$@ $(eval.chunks)
+	  $$(evaluate-$3.options) $(COMMON) $(if $5,--plan $5) --scores $$(@:.json=.mls) -o $$@ \
+	  $(eval.chunks)
 endef
-$(foreach system,base trained,$(eval $(call evaluate,$(system),off,)))
-$(foreach system,base trained,$(foreach memory,$(plans),$(eval \
-  $(call evaluate,$(system),$(memory),$(R)/plans/eval.$(memory).mls))))
+$(eval $(call evaluate,base,off,off))
+$(foreach memory,$(plans),$(eval \
+  $(call evaluate,base,$(memory),base,,$(R)/plans/eval.$(memory).mls)))
+$(eval $(call evaluate,trained,off,trained,$(call adapter.file,2)))
+$(foreach memory,$(plans),$(eval \
+  $(call evaluate,trained,$(memory),trained,$(call adapter.file,2),$(R)/plans/eval.$(memory).mls)))
 
 report.options :=
 $(eval $(call stamp,report,ml-eval))
@@ -199,7 +201,10 @@ all: build fetch ## build, fetch, run the pipeline, print its report
 
 build: $(BUILT) ## install what is missing, build the tools
 fetch: $(MODELS) $(RAW) ## fetch the pipeline's models and text into the cache
-pipeline: $(REPORT)
+# In the order of the stages, so that one job runs them so.
+pipeline: $(train.chunks) $(eval.chunks) $(call embeddings,TRAIN,$(TRAIN_QUERY)) \
+  $(call embeddings,EVAL,previous) $(call embeddings,EVAL,current) $(R)/plans/train.mls \
+  $(plans:%=$(R)/plans/eval.%.mls) $(call adapter.file,1) $(call adapter.file,2) $(REPORT)
 
 test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, then the modules
 	Tests/cli/run.sh

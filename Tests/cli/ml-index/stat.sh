@@ -1,0 +1,3 @@
+# ml-index stat describes a plan.
+# needs: ml-index retriever
+ml-index stat "$READY/plan.mls"
