@@ -7,6 +7,12 @@ public struct AdapterTensor: Sendable {
   public var name: String
   public var shape: [Int]
   public var values: [Float]
+
+  public init(name: String, shape: [Int], values: [Float]) {
+    self.name = name
+    self.shape = shape
+    self.values = values
+  }
 }
 
 extension Decoder {

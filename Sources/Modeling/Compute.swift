@@ -7,6 +7,6 @@ public struct Compute: Sendable {
 
   public init(threads: Int) {
     workers = Workers(threads: threads)
-    scratch = Scratch()
+    scratch = Scratch(workers: workers)
   }
 }

@@ -67,7 +67,8 @@ public final class DecoderPass {
       decoder.trainedEmbedding.map {
         DensePanels($0.value.floats, rows: $0.shape[0], columns: $0.shape[1]) as any RowPanels
       } ?? decoder.embedding
-    gatherRows(residual.pointer, embedding, tokens, scratch: compute.scratch)
+    gatherRows(
+      residual.pointer, table: embedding, ids: tokens, count: count, workers: compute.workers)
     for layer in decoder.layers {
       let a = activations(of: layer.index)
       a.input.copy(from: residual.floats, count: count * width)
@@ -121,10 +122,7 @@ public final class DecoderPass {
   /// What the queries of `layer` read from memory.
   func blocks(of layer: DecoderLayer, count: Int) -> [AttentionBlock] {
     guard hasRetrieved, let slot = decoder.memory?.slot(readBy: layer.index) else {
-      return [
-        AttentionBlock(
-          queries: 0..<count, memoryKeys: nil, memoryValues: nil, memoryTokens: 0)
-      ]
+      return [AttentionBlock(queries: 0..<count)]
     }
     return gathered[slot].blocks
   }

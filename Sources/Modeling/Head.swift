@@ -7,8 +7,8 @@ extension DecoderPass {
   /// The negative log-likelihood in nats of every scored target, in order of position.
   ///
   /// Positions whose target is −1 cost nothing.
-  public func losses(_ targets: [Int32]) -> [Float] {
-    var result: [Float] = []
+  public func losses(_ targets: [Int32]) -> [Double] {
+    var result: [Double] = []
     eachHeadPanel(targets) { panel in result += panel.losses(gradientScale: nil) }
     return result
   }
@@ -36,16 +36,23 @@ extension DecoderPass {
     fill(gradients.residual.pointer, 0, count: tokens.count * configuration.hiddenSize)
     var sum = 0.0
     eachHeadPanel(targets) { panel in
-      sum += panel.losses(gradientScale: scale).reduce(0) { $0 + Double($1) }
+      sum += panel.losses(gradientScale: scale).reduce(0, +)
       panel.backward(into: gradients.residual)
     }
     layersBackward(gradients)
-    if let gradient = decoder.trainedEmbedding?.gradient {
-      scatterAddRows(
-        gradient.pointer, gradients.residual.floats, tokens, width: configuration.hiddenSize,
-        ignoring: configuration.paddingToken.map(Int32.init))
-    }
+    embeddingBackward(gradients.residual)
     return sum
+  }
+
+  private func embeddingBackward(_ residual: FloatBuffer) {
+    guard let gradient = decoder.trainedEmbedding?.gradient else { return }
+    let width = configuration.hiddenSize
+    for (position, token) in tokens.enumerated() where Int(token) == configuration.paddingToken {
+      (residual.pointer + position * width).update(repeating: 0, count: width)
+    }
+    scatterAddRows(
+      gradient.pointer, residual.floats, ids: tokens, count: tokens.count, width: width,
+      workers: compute.workers)
   }
 
   private func eachHeadPanel(_ targets: [Int32], _ body: (HeadPanel) -> Void) {
@@ -95,13 +102,13 @@ private struct HeadPanel {
   }
 
   /// The rows' losses; with a scale the logits become their gradient.
-  func losses(gradientScale: Float?) -> [Float] {
-    var losses = [Float](repeating: 0, count: rows.count)
+  func losses(gradientScale: Float?) -> [Double] {
+    var losses = [Double](repeating: 0, count: rows.count)
     losses.withUnsafeMutableBufferPointer { target in
       guard let base = target.baseAddress else { return }
       crossEntropy(
-        logits.pointer, targets, tokens: rows.count, vocabulary: vocabulary,
-        gradientScale: gradientScale, losses: base, workers: pass.compute.workers)
+        logits: logits.pointer, targets: targets, losses: base, scale: gradientScale,
+        tokens: rows.count, vocabulary: vocabulary, workers: pass.compute.workers)
     }
     return losses
   }
@@ -120,7 +127,8 @@ private struct HeadPanel {
       inverseRMS: inverse.floats, tokens: count, width: width, workers: pass.compute.workers)
     for (index, row) in rows.enumerated() {
       addScaled(
-        residual.pointer + row * width, dHidden.floats + index * width, 1, count: width)
+        residual.pointer + row * width, dHidden.floats + index * width, 1, count: width,
+        workers: pass.compute.workers)
     }
   }
 }

@@ -22,15 +22,15 @@ extension DecoderPass {
     let workers = compute.workers
     if layer.down.adapter != nil {
       swiGLUForward(
-        activated.pointer, a.gate.floats, a.up.floats, count: count * c.intermediateSize,
-        workers: workers)
+        activated.pointer, gate: a.gate.floats, up: a.up.floats,
+        count: count * c.intermediateSize, workers: workers)
     }
     layer.down.backward(
       g.activation.pointer, g.residual.floats, activated.floats, tokens: count, accumulate: false,
       state: adapters)
     swiGLUBackward(
-      g.gate.pointer, g.up.pointer, g.activation.floats, a.gate.floats, a.up.floats,
-      count: count * c.intermediateSize, workers: workers)
+      dGate: g.gate.pointer, dUp: g.up.pointer, dOut: g.activation.floats, gate: a.gate.floats,
+      up: a.up.floats, count: count * c.intermediateSize, workers: workers)
     layer.gate.backward(
       g.normed.pointer, g.gate.floats, a.normedMiddle.floats, tokens: count, accumulate: false,
       state: adapters)
@@ -80,10 +80,11 @@ extension DecoderPass {
     var gateGradient = [Double](repeating: 0, count: c.queryHeads)
     gateGradient.withUnsafeMutableBufferPointer { gates in
       Kernels.attentionBackward(
-        g.query.pointer, g.key.pointer, g.value.pointer,
+        dq: g.query.pointer, dk: g.key.pointer, dv: g.value.pointer,
         dGates: layer.retrievalGate?.isTrained == true ? gates.baseAddress : nil,
-        g.attention.floats, a.attention.floats, logSumExp: a.logSumExp.floats, a.query.floats,
-        a.key.floats, a.value.floats, tokens: count, shape: attentionShape,
+        dOut: g.attention.floats, out: a.attention.floats, logSumExp: a.logSumExp.floats,
+        q: a.query.floats, k: a.key.floats, v: a.value.floats, tokens: count,
+        shape: attentionShape,
         blocks: blocks(of: layer, count: count), gates: layer.retrievalGate?.value.floats,
         workers: compute.workers, scratch: compute.scratch)
     }

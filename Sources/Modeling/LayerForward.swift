@@ -22,12 +22,13 @@ extension DecoderPass {
     rotateLocal(a.query.pointer, heads: c.queryHeads, count, inverse: false)
     rotateLocal(a.key.pointer, heads: c.keyValueHeads, count, inverse: false)
     Kernels.attentionForward(
-      a.attention.pointer, logSumExp: a.logSumExp.pointer, a.query.floats, a.key.floats,
-      a.value.floats, tokens: count, shape: attentionShape,
+      a.attention.pointer, logSumExp: a.logSumExp.pointer, q: a.query.floats, k: a.key.floats,
+      v: a.value.floats, tokens: count, shape: attentionShape,
       blocks: blocks(of: layer, count: count), gates: layer.retrievalGate?.value.floats,
       workers: compute.workers, scratch: compute.scratch)
     layer.output.forward(a.middle.pointer, a.attention.floats, tokens: count, state: adapters)
-    addScaled(a.middle.pointer, residual.floats, 1, count: count * c.hiddenSize)
+    addScaled(
+      a.middle.pointer, residual.floats, 1, count: count * c.hiddenSize, workers: compute.workers)
   }
 
   func rotateLocal(_ x: MutableFloats, heads: Int, _ count: Int, inverse: Bool) {
@@ -48,9 +49,10 @@ extension DecoderPass {
     layer.gate.forward(a.gate.pointer, normed, tokens: count, state: adapters)
     layer.up.forward(a.up.pointer, normed, tokens: count, state: adapters)
     swiGLUForward(
-      activated.pointer, a.gate.floats, a.up.floats, count: count * c.intermediateSize,
+      activated.pointer, gate: a.gate.floats, up: a.up.floats, count: count * c.intermediateSize,
       workers: compute.workers)
     layer.down.forward(residual.pointer, activated.floats, tokens: count, state: adapters)
-    addScaled(residual.pointer, a.middle.floats, 1, count: count * c.hiddenSize)
+    addScaled(
+      residual.pointer, a.middle.floats, 1, count: count * c.hiddenSize, workers: compute.workers)
   }
 }

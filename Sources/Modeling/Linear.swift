@@ -93,9 +93,8 @@ public final class Linear: @unchecked Sendable {
       dDropped, Floats(dHidden), adapter.aPanels, tokens: tokens, accumulate: false,
       workers: compute.workers, scratch: compute.scratch)
     dropout(
-      dDropped, Floats(dDropped), count: tokens * columns, rate: adapter.dropout, key: key,
-      offset: 0)
-    addScaled(dx, Floats(dDropped), 1, count: tokens * columns)
+      dx, Floats(dDropped), count: tokens * columns, rate: adapter.dropout, key: key, offset: 0,
+      accumulate: true, workers: compute.workers)
   }
 
   /// W += α/r · B A, and the adapter is gone. False where the weight is not held as float32.
@@ -147,7 +146,9 @@ final class AdapterState {
   func dropped(_ x: Floats, count: Int, by adapter: LoRA) -> Floats {
     guard let key = dropoutKey(adapter) else { return x }
     let target = buffer(.dropped, count: count)
-    dropout(target, x, count: count, rate: adapter.dropout, key: key, offset: 0)
+    dropout(
+      target, x, count: count, rate: adapter.dropout, key: key, offset: 0,
+      workers: compute.workers)
     return Floats(target)
   }
 }

@@ -35,9 +35,9 @@ enum MemoryRows {
       let bits = [UInt16](unsafeUninitializedCapacity: count) { target, filled in
         guard let base = target.baseAddress else { return }
         if isBrain {
-          convertToBFloat16(base, source, count: count)
+          convertFloatToBF16(base, source, count: count)
         } else {
-          convertToFloat16(base, source, count: count)
+          convertFloatToF16(base, source, count: count)
         }
         filled = count
       }
@@ -52,9 +52,9 @@ enum MemoryRows {
       bits.withUnsafeBufferPointer { source in
         guard let base = source.baseAddress else { return }
         if isBrain {
-          convertFromBFloat16(target, base, count: source.count)
+          convertBF16ToFloat(target, base, count: source.count)
         } else {
-          convertFromFloat16(target, base, count: source.count)
+          convertF16ToFloat(target, base, count: source.count)
         }
       }
     }

@@ -1,3 +1,5 @@
+import Safetensors
+
 /// Where the memory's keys and values come from and which layers read them (DESIGN §1).
 public struct MemoryConfiguration: Sendable, Equatable {
   /// Positions of memory and local tokens in the rotary embedding.
@@ -64,5 +66,39 @@ public struct MemoryConfiguration: Sendable, Equatable {
     }
     // A layer below the memory layer reads chunks of earlier segments only, so any order works.
     guard chunkTokens > 0 else { throw ModelError("chunks of \(chunkTokens) tokens") }
+  }
+}
+
+extension MemoryConfiguration {
+  /// From the fields of a published MemLong `config.json`.
+  ///
+  /// - Throws: `ModelError` naming the field.
+  public init(published json: JSONValue) throws {
+    let fields = ConfigurationFields(json)
+    let layers = json["ret_attn_layers"]?.arrayValue?.compactMap(\.intValue) ?? []
+    try fields.require("position_type", among: ["Zero", "Continual"], default: "Zero")
+    let dtype = fields.string("mem_dtype") ?? "float32"
+    let precisions: [String: Precision] = ["float32": .f32, "bfloat16": .bf16, "float16": .f16]
+    guard let precision = precisions[dtype] else {
+      throw ModelError("config: mem_dtype \"\(dtype)\" is not supported")
+    }
+    self.init(
+      memoryLayer: try fields.integer("mem_layer", in: 0...1023), retrievalLayers: layers,
+      positions: fields.string("position_type") == "Continual" ? .continual : .zero,
+      source: Source(rawValue: fields.string("mem_source") ?? "shared") ?? .shared,
+      precision: precision, usesGate: try fields.boolean("use_gate", default: false),
+      chunkTokens: try fields.integer("mem_group_size", in: 1...(1 << 20)))
+  }
+
+  /// The published fields, to stand beside the base model's in an adapter's `config.json`.
+  public var published: [String: JSONValue] {
+    let dtypes: [Precision: String] = [.f32: "float32", .bf16: "bfloat16", .f16: "float16"]
+    return [
+      "mem_layer": .integer(Int64(memoryLayer)),
+      "ret_attn_layers": .array(retrievalLayers.map { .integer(Int64($0)) }),
+      "position_type": .string(positions == .zero ? "Zero" : "Continual"),
+      "mem_source": .string(source.rawValue), "mem_dtype": .string(dtypes[precision]!),
+      "use_gate": .bool(usesGate), "mem_group_size": .integer(Int64(chunkTokens)),
+    ]
   }
 }

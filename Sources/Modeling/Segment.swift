@@ -61,9 +61,7 @@ final class GatheredMemory {
     var row = 0
     for (block, total) in zip(segment, totals) {
       guard total > 0 else {
-        blocks.append(
-          AttentionBlock(
-            queries: block.queries, memoryKeys: nil, memoryValues: nil, memoryTokens: 0))
+        blocks.append(AttentionBlock(queries: block.queries))
         continue
       }
       let (blockKeys, blockValues) = (keys.pointer + row * width, values.pointer + row * width)
@@ -79,7 +77,7 @@ final class GatheredMemory {
           table: table, firstPosition: table.positions.lowerBound, inverse: false,
           workers: workers)
       } else if scaling != 1 {
-        scale(blockKeys, scaling, count: total * width)
+        scale(blockKeys, scaling, count: total * width, workers: workers)
       }
       blocks.append(
         AttentionBlock(

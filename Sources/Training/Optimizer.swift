@@ -43,8 +43,8 @@ public final class Optimizer {
     for (index, parameter) in parameters.enumerated() {
       guard let gradient = parameter.gradient else { continue }
       adamW(
-        parameter.value.pointer, gradient.floats, first[index].pointer, second[index].pointer,
-        count: parameter.count, learningRate: learningRate, beta1: options.beta1,
+        parameters: parameter.value.pointer, gradients: gradient.floats, m: first[index].pointer,
+        v: second[index].pointer, count: parameter.count, learningRate: learningRate, beta1: options.beta1,
         beta2: options.beta2, epsilon: options.epsilon, weightDecay: options.weightDecay,
         step: step, gradientScale: Float(scale), workers: workers)
       gradient.zero()

@@ -7,7 +7,8 @@ public enum TrainingMode: String, Sendable, CaseIterable {
   /// Adapters and extras above the memory layer; the layers up to it are frozen.
   case loraFreeze = "lora-freeze"
 
-  func trainedLayers(memoryLayer: Int, layerCount: Int) -> Range<Int> {
+  /// The layers whose adapters and extras are trained.
+  public func trainedLayers(memoryLayer: Int, layerCount: Int) -> Range<Int> {
     self == .loraAll ? 0..<layerCount : memoryLayer + 1..<layerCount
   }
 }

@@ -1,0 +1,75 @@
+/// What was evaluated: a model, perhaps an adapter, and the memory it read.
+public struct SystemLabel: Equatable, Sendable {
+  /// A name for people and a digest that tells two files of that name apart.
+  public struct Identity: Equatable, Sendable {
+    public var name: String
+    public var digest: String
+
+    public init(name: String, digest: String) {
+      self.name = name
+      self.digest = digest
+    }
+  }
+
+  public var model: Identity
+  /// nil: the base model.
+  public var adapter: Identity?
+  /// nil: memory off.
+  public var memory: MemoryLabel?
+
+  public init(model: Identity, adapter: Identity? = nil, memory: MemoryLabel? = nil) {
+    self.model = model
+    self.adapter = adapter
+    self.memory = memory
+  }
+
+  /// `off`, `recent`, `random` or `retrieved`.
+  public var memoryName: String { memory?.selection.memoryName ?? "off" }
+
+  /// Whether chunks were chosen by a query that contains the text to predict: what comes out is
+  /// then not a probability.
+  public var seesFuture: Bool { memory?.selection == .nearest && memory?.query == .current }
+}
+
+/// What a plan says of itself.
+public struct MemoryLabel: Equatable, Sendable {
+  /// `ml-index --select`.
+  public enum Selection: String, Sendable, CaseIterable {
+    case recent, random, nearest
+
+    public var memoryName: String { self == .nearest ? "retrieved" : rawValue }
+  }
+
+  /// `ml-embed --query`: the text before the block, or the block itself.
+  public enum Query: String, Sendable {
+    case previous, current, none
+  }
+
+  public var planDigest: String
+  public var selection: Selection
+  public var query: Query
+  public var queryTokens: Int
+  public var blockTokens: Int
+  public var topK: Int
+  public var memoryTokens: Int
+  public var eviction: String
+  public var reset: String
+  /// Of random draws.
+  public var seed: Int
+
+  public init(
+    planDigest: String, selection: Selection, query: Query, queryTokens: Int, blockTokens: Int,
+    topK: Int, memoryTokens: Int, eviction: String, reset: String, seed: Int
+  ) {
+    self.planDigest = planDigest
+    self.selection = selection
+    self.query = query
+    self.queryTokens = queryTokens
+    self.blockTokens = blockTokens
+    self.topK = topK
+    self.memoryTokens = memoryTokens
+    self.eviction = eviction
+    self.reset = reset
+    self.seed = seed
+  }
+}

@@ -1,0 +1,162 @@
+import Glibc
+
+/// Makes `folder` hold `files`, in one step: they are written and synced in a temporary folder beside
+/// it, which is then exchanged with what is there. At every moment a reader finds the old folder or
+/// the new one, whole.
+///
+/// - Parameter marker: a file that shows an existing folder to be one of ours to replace. Other files
+///   in it are kept.
+func replaceFolder(_ path: String, with files: [String: [UInt8]], marker: String) throws {
+  for name in files.keys where name.contains("/") || !staysInside(name) {
+    throw WeightsError(path, "\(name) is not a plain file name")
+  }
+  let folder = try resolveTarget(path, marker: marker)
+  let temporary = try makeTemporaryFolder(beside: folder)
+  do {
+    for (name, content) in files.sorted(by: { $0.key < $1.key }) {
+      try writeSynced(content, to: temporary + "/" + name)
+    }
+    try syncFolder(temporary)
+    try putInPlace(temporary, folder)
+  } catch let error as WeightsError {
+    removeFiles(temporary)
+    throw WeightsError(path, error.message)  // the temporary's name means nothing to anybody
+  }
+  try syncFolder(parent(of: folder))
+}
+
+/// The folder to write, links followed, so that a link keeps pointing at the adapter.
+private func resolveTarget(_ path: String, marker: String) throws -> String {
+  var trimmed = path
+  while trimmed.hasSuffix("/"), trimmed.count > 1 { trimmed.removeLast() }
+  guard let resolved = realpath(trimmed, nil) else {
+    guard errno == ENOENT else { throw WeightsError(path, lastSystemError()) }
+    return trimmed
+  }
+  defer { free(resolved) }
+  let folder = String(cString: resolved)
+  guard isFolder(folder) else { throw WeightsError(path, "exists and is not a folder") }
+  guard access(folder + "/" + marker, F_OK) == 0 || contents(of: folder).isEmpty else {
+    throw WeightsError(path, "exists and has no \(marker): not replaced")
+  }
+  return folder
+}
+
+private func makeTemporaryFolder(beside folder: String) throws -> String {
+  for attempt in 0..<100 {
+    let name = ".\(baseName(folder)).\(getpid()).\(attempt).tmp"
+    let path = parent(of: folder) + "/" + name
+    if mkdir(path, 0o777) == 0 { return path }
+    guard errno == EEXIST else { throw WeightsError(folder, lastSystemError()) }
+  }
+  throw WeightsError(folder, "too many temporary folders beside it")
+}
+
+private func writeSynced(_ content: [UInt8], to path: String) throws {
+  let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+  guard descriptor >= 0 else { throw WeightsError(path, lastSystemError()) }
+  do {
+    try content.withUnsafeBytes { bytes in
+      var done = 0
+      while done < bytes.count {
+        let written = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+        if written < 0 && errno == EINTR { continue }
+        guard written > 0 else { throw WeightsError(path, lastSystemError()) }
+        done += written
+      }
+    }
+    guard fsync(descriptor) == 0 else { throw WeightsError(path, lastSystemError()) }
+  } catch {
+    close(descriptor)
+    throw error
+  }
+  guard close(descriptor) == 0 else { throw WeightsError(path, lastSystemError()) }
+}
+
+private func syncFolder(_ path: String) throws {
+  let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+  guard descriptor >= 0 else { throw WeightsError(path, lastSystemError()) }
+  defer { close(descriptor) }
+  // Some network file systems cannot sync a folder and say EINVAL; their renames are theirs to keep.
+  guard fsync(descriptor) == 0 || errno == EINVAL else {
+    throw WeightsError(path, lastSystemError())
+  }
+}
+
+/// Moves `temporary` to `folder`. What was there ends up at `temporary` and is then cleared away,
+/// except for files that the new folder lacks, which move over.
+private func putInPlace(_ temporary: String, _ folder: String) throws {
+  // Succeeds when nothing, or an empty folder, is there.
+  if rename(temporary, folder) == 0 { return }
+  guard errno == ENOTEMPTY || errno == EEXIST else {
+    throw WeightsError(folder, lastSystemError())
+  }
+  guard exchange(temporary, folder) else {
+    guard errno == EINVAL || errno == ENOSYS else { throw WeightsError(folder, lastSystemError()) }
+    return try putInPlaceInTwoSteps(temporary, folder)
+  }
+  carryOver(from: temporary, to: folder)
+}
+
+/// Swaps two folders in one step (Linux's renameat2, which Swift's Glibc module does not show).
+private func exchange(_ one: String, _ other: String) -> Bool {
+  typealias RenameAt2 = @convention(c) (
+    CInt, UnsafePointer<CChar>, CInt, UnsafePointer<CChar>, CUnsignedInt
+  ) -> CInt
+  guard let symbol = dlsym(nil, "renameat2") else {
+    errno = ENOSYS
+    return false
+  }
+  let exchangeFlag: CUnsignedInt = 2
+  let renameAt2 = unsafeBitCast(symbol, to: RenameAt2.self)
+  return renameAt2(AT_FDCWD, one, AT_FDCWD, other, exchangeFlag) == 0
+}
+
+/// For file systems without an exchange: between the two renames there is a moment without the
+/// folder, never one with half of it.
+private func putInPlaceInTwoSteps(_ temporary: String, _ folder: String) throws {
+  let old = temporary + ".old"
+  guard rename(folder, old) == 0 else { throw WeightsError(folder, lastSystemError()) }
+  guard rename(temporary, folder) == 0 else {
+    let error = WeightsError(folder, lastSystemError())
+    _ = rename(old, folder)
+    throw error
+  }
+  carryOver(from: old, to: folder)
+}
+
+/// Moves what `folder` lacks out of `old` and removes the rest. The new adapter is already in place,
+/// so nothing here is an error: what could not be moved stays where it is.
+private func carryOver(from old: String, to folder: String) {
+  let present = Set(contents(of: folder))
+  for name in contents(of: old) where !present.contains(name) {
+    _ = rename(old + "/" + name, folder + "/" + name)
+  }
+  for name in present { unlink(old + "/" + name) }
+  rmdir(old)
+}
+
+/// Removes a folder of plain files.
+private func removeFiles(_ folder: String) {
+  for name in contents(of: folder) { unlink(folder + "/" + name) }
+  rmdir(folder)
+}
+
+/// The names in a folder but `.` and `..`; none when it cannot be read.
+private func contents(of folder: String) -> [String] {
+  guard let stream = opendir(folder) else { return [] }
+  defer { closedir(stream) }
+  var names: [String] = []
+  while let entry = readdir(stream) {
+    let name = withUnsafePointer(to: &entry.pointee.d_name) {
+      $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+    }
+    if name != "." && name != ".." { names.append(name) }
+  }
+  return names
+}
+
+private func parent(of path: String) -> String {
+  guard let slash = path.lastIndex(of: "/") else { return "." }
+  return slash == path.startIndex ? "/" : String(path[..<slash])
+}

@@ -1,0 +1,108 @@
+import Glibc
+import Safetensors
+
+/// The fields of a PEFT adapter_config.json that decide what an adapter computes.
+public struct LoRAConfiguration: Equatable, Sendable {
+  /// Rank of the factors.
+  public var rank: Int
+  public var alpha: Double
+  public var dropout: Double
+  /// Module names such as `q_proj`.
+  public var targetModules: [String]
+  /// Modules trained whole; nil for none.
+  public var modulesToSave: [String]?
+  /// alpha/√r instead of alpha/r.
+  public var usesRankStabilisedScaling = false
+  /// Name of the base model; informative.
+  public var baseModel = ""
+
+  public init(
+    rank: Int, alpha: Double, dropout: Double, targetModules: [String],
+    modulesToSave: [String]? = nil, baseModel: String = ""
+  ) {
+    self.rank = rank
+    self.alpha = alpha
+    self.dropout = dropout
+    self.targetModules = targetModules
+    self.modulesToSave = modulesToSave
+    self.baseModel = baseModel
+  }
+
+  /// What B·A is multiplied by.
+  public var scaling: Double {
+    alpha / (usesRankStabilisedScaling ? Double(rank).squareRoot() : Double(rank))
+  }
+
+  /// Reads adapter_config.json.
+  /// - Throws: `WeightsError` for a missing or malformed field, and for variants that would compute
+  ///   something else (DoRA, biases, per-layer ranks …), named.
+  public init(_ json: JSONValue, path: String) throws {
+    let fail = { (message: String) in WeightsError(path, message) }
+    guard json["peft_type"]?.stringValue == "LORA" else { throw fail("peft_type is not LORA") }
+    for key in ["use_dora", "fan_in_fan_out"] where json[key]?.boolValue == true {
+      throw fail("\(key) is not supported")
+    }
+    if let bias = json["bias"]?.stringValue, bias != "none" {
+      throw fail("bias \(bias) is not supported")
+    }
+    for key in ["rank_pattern", "alpha_pattern"] where json[key]?.objectValue?.isEmpty == false {
+      throw fail("\(key) is not supported")
+    }
+    for key in ["layers_to_transform", "layer_replication"] {
+      if let value = json[key], value != .null { throw fail("\(key) is not supported") }
+    }
+    guard let rank = json["r"]?.intValue, (1...1 << 20).contains(rank) else {
+      throw fail("r is not a positive count")
+    }
+    guard let alpha = json["lora_alpha"]?.doubleValue, alpha.isFinite else {
+      throw fail("lora_alpha is not a number")
+    }
+    guard let targets = json["target_modules"]?.strings else {
+      throw fail("target_modules is not an array of strings")
+    }
+    self.init(
+      rank: rank, alpha: alpha, dropout: json["lora_dropout"]?.doubleValue ?? 0,
+      targetModules: targets, modulesToSave: json["modules_to_save"]?.strings,
+      baseModel: json["base_model_name_or_path"]?.stringValue ?? "")
+    usesRankStabilisedScaling = json["use_rslora"]?.boolValue ?? false
+  }
+
+  /// adapter_config.json with every field that PEFT 0.12 writes.
+  public var json: JSONValue {
+    [
+      "alpha_pattern": .object([:]),
+      "auto_mapping": .null,
+      "base_model_name_or_path": .string(baseModel),
+      "bias": .string("none"),
+      "fan_in_fan_out": .bool(false),
+      "inference_mode": .bool(true),
+      "init_lora_weights": .bool(true),
+      "layer_replication": .null,
+      "layers_pattern": .null,
+      "layers_to_transform": .null,
+      "loftq_config": .object([:]),
+      "lora_alpha": Int64(exactly: alpha).map { .integer($0) } ?? .number(alpha),
+      "lora_dropout": .number(dropout),
+      "megatron_config": .null,
+      "megatron_core": .string("megatron.core"),
+      "modules_to_save": modulesToSave.map { .array($0.map { .string($0) }) } ?? .null,
+      "peft_type": .string("LORA"),
+      "r": .integer(Int64(rank)),
+      "rank_pattern": .object([:]),
+      "revision": .null,
+      "target_modules": .array(targetModules.map { .string($0) }),
+      "task_type": .string("CAUSAL_LM"),
+      "use_dora": .bool(false),
+      "use_rslora": .bool(usesRankStabilisedScaling),
+    ]
+  }
+}
+
+extension JSONValue {
+  /// An array of strings and nothing else.
+  fileprivate var strings: [String]? {
+    guard let elements = arrayValue else { return nil }
+    let strings = elements.compactMap(\.stringValue)
+    return strings.count == elements.count ? strings : nil
+  }
+}

@@ -1,0 +1,165 @@
+import Kernels
+import XCTest
+
+final class AttentionTests: XCTestCase {
+  func testForwardAndBackwardAgreeWithTheReference() {
+    let cases: [Case] = [
+      Case(tokens: 1, heads: 1, kv: 1, size: 16, blocks: [(1, 0)]),
+      Case(tokens: 7, heads: 4, kv: 2, size: 16, blocks: [(7, 1)], gated: true),
+      Case(tokens: 129, heads: 3, kv: 1, size: 64, blocks: [(129, 0)]),
+      Case(tokens: 129, heads: 2, kv: 2, size: 100, blocks: [(40, 48), (89, 200)], gated: true),
+      Case(tokens: 300, heads: 6, kv: 2, size: 16, blocks: [(100, 0), (28, 200), (172, 48)]),
+      Case(
+        tokens: 300, heads: 6, kv: 2, size: 16, blocks: [(128, 0), (0, 5), (172, 48)], gated: true),
+      Case(tokens: 40, heads: 2, kv: 2, size: 32, blocks: [(40, 0)], causal: false),
+      Case(tokens: 33, heads: 2, kv: 1, size: 16, blocks: [(33, 0)], gated: true),
+    ]
+    for example in cases { example.check() }
+  }
+
+  func testBitsDoNotDependOnThreads() {
+    let example = Case(
+      tokens: 300, heads: 9, kv: 3, size: 16, blocks: [(140, 0), (160, 65)], gated: true)
+    let results = workerCounts.map { example.run(workers: $0) }
+    for r in results.dropFirst() {
+      assertSame(r.out, results[0].out)
+      assertSame(r.dq, results[0].dq)
+      assertSame(r.dk, results[0].dk)
+      assertSame(r.dv, results[0].dv)
+      XCTAssertEqual(r.dGates, results[0].dGates)
+    }
+  }
+
+  func testRowStrides() {
+    // q, k, v fused in one buffer, with a padding of 5.
+    let (tokens, heads, kv, size) = (37, 4, 2, 16)
+    let (wide, narrow) = (heads * size, kv * size)
+    let stride = wide + 2 * narrow + 5
+    var random = Random(3)
+    let fused = random.floats(tokens * stride)
+    let column = { (from: Int, count: Int) in
+      (0..<tokens).flatMap { fused[$0 * stride + from..<$0 * stride + from + count] }
+    }
+    let reference = ReferenceAttention(
+      tokens: tokens, heads: heads, keyValueHeads: kv, headSize: size,
+      blocks: [.init(queries: 0..<tokens)])(
+        q: doubles(column(0, wide)), k: doubles(column(wide, narrow)),
+        v: doubles(column(wide + narrow, narrow)))
+    let shape = AttentionShape(
+      queryHeads: heads, keyValueHeads: kv, headSize: size, queryStride: stride, keyStride: stride,
+      valueStride: stride)
+    var out = [Float](repeating: 0, count: tokens * wide)
+    fused.withUnsafeBufferPointer { p in
+      let q = p.baseAddress!
+      attentionForward(
+        &out, logSumExp: nil, q: q, k: q + wide, v: q + wide + narrow, tokens: tokens, shape: shape,
+        blocks: [AttentionBlock(queries: 0..<tokens)], workers: two, scratch: Scratch(workers: two))
+    }
+    assertClose(out, reference.out)
+  }
+}
+
+/// One random attention with its memory blocks, (queries, memory tokens) each.
+private struct Case {
+  var tokens, heads, kv, size: Int
+  var blocks: [(queries: Int, memory: Int)]
+  var gated = false
+  var causal = true
+
+  struct Result {
+    var out, lse, dq, dk, dv: [Float]
+    var dGates: [Double]
+  }
+
+  struct Input {
+    let q, k, v, dOut, gates, memory: [Float]
+  }
+
+  var input: Input {
+    var random = Random(UInt64(tokens * 1000 + size))
+    let (wide, narrow) = (heads * size, kv * size)
+    return Input(
+      q: random.floats(tokens * wide, scale: 2), k: random.floats(tokens * narrow, scale: 2),
+      v: random.floats(tokens * narrow), dOut: random.floats(tokens * wide),
+      gates: random.floats(heads, scale: 2),
+      memory: random.floats(2 * narrow * (blocks.map(\.memory).max() ?? 0), scale: 2))
+  }
+
+  func run(workers: Workers) -> Result {
+    let x = input
+    var r = Result(
+      out: .init(repeating: 9, count: x.q.count), lse: .init(repeating: 9, count: heads * tokens),
+      dq: .init(repeating: 1, count: x.q.count), dk: .init(repeating: 2, count: x.k.count),
+      dv: .init(repeating: 3, count: x.v.count), dGates: .init(repeating: 4, count: heads))
+    let shape = AttentionShape(queryHeads: heads, keyValueHeads: kv, headSize: size)
+    let scratch = Scratch(workers: workers)
+    x.memory.withUnsafeBufferPointer { memory in
+      var (list, first) = ([AttentionBlock](), 0)
+      for b in blocks {
+        let half = memory.baseAddress.map { $0 + memory.count / 2 }
+        list.append(
+          AttentionBlock(
+            queries: first..<first + b.queries, memoryKeys: memory.baseAddress, memoryValues: half,
+            memoryTokens: b.memory))
+        first += b.queries
+      }
+      x.gates.withUnsafeBufferPointer { g in
+        let gates = gated ? g.baseAddress : nil
+        attentionForward(
+          &r.out, logSumExp: &r.lse, q: x.q, k: x.k, v: x.v, tokens: tokens, shape: shape,
+          blocks: list, gates: gates, causal: causal, workers: workers, scratch: scratch)
+        attentionBackward(
+          dq: &r.dq, dk: &r.dk, dv: &r.dv, dGates: &r.dGates, dOut: x.dOut, out: r.out,
+          logSumExp: r.lse, q: x.q, k: x.k, v: x.v, tokens: tokens, shape: shape, blocks: list,
+          gates: gates, causal: causal, workers: workers, scratch: scratch)
+      }
+    }
+    return r
+  }
+
+  func check(file: StaticString = #filePath, line: UInt = #line) {
+    let (x, r) = (input, run(workers: two))
+    let name = "T \(tokens), \(heads)/\(kv) heads of \(size), \(blocks)"
+    let narrow = kv * size
+    var (list, first) = ([ReferenceAttention.Block](), 0)
+    for b in blocks {
+      let half = x.memory.count / 2
+      list.append(
+        .init(
+          queries: first..<first + b.queries, keys: doubles(Array(x.memory[..<(b.memory * narrow)])),
+          values: doubles(Array(x.memory[half..<half + b.memory * narrow]))))
+      first += b.queries
+    }
+    let reference = ReferenceAttention(
+      tokens: tokens, heads: heads, keyValueHeads: kv, headSize: size, blocks: list, causal: causal)
+    let (q, k, v, dOut) = (doubles(x.q), doubles(x.k), doubles(x.v), doubles(x.dOut))
+    let gates = gated ? doubles(x.gates) : nil
+    let expected = reference(q: q, k: k, v: v, gates: gates)
+    assertClose(r.out, expected.out, name, file: file, line: line)
+    assertClose(r.lse, expected.logSumExp, name, file: file, line: line)
+
+    var random = Random(5)
+    let loss = { (q: [Double], k: [Double], v: [Double], g: [Double]?) in
+      inner(reference(q: q, k: k, v: v, gates: g).out, dOut)
+    }
+    let samples = tokens > 100 ? 3 : 8
+    func compare(_ got: [Float], from start: Float, _ x: [Double], _ what: String,
+      _ loss: ([Double]) -> Double) {
+      let at = random.ids(samples, below: x.count).map(Int.init)
+      assertClose(
+        at.map { got[$0] - start }, finiteDifferences(x, at: at, loss), tolerance: 1e-4,
+        "\(what) of \(name)", file: file, line: line)
+    }
+    compare(r.dq, from: 1, q, "dq") { loss($0, k, v, gates) }
+    compare(r.dk, from: 2, k, "dk") { loss(q, $0, v, gates) }
+    compare(r.dv, from: 3, v, "dv") { loss(q, k, $0, gates) }
+    if let gates {
+      let at = Array(gates.indices)
+      assertClose(
+        r.dGates.map { Float($0 - 4) }, finiteDifferences(gates, at: at) { loss(q, k, v, $0) },
+        tolerance: 2e-4, "dGates of \(name)", file: file, line: line)
+    } else {
+      XCTAssertEqual(r.dGates, .init(repeating: 4, count: heads), file: file, line: line)
+    }
+  }
+}
