@@ -60,7 +60,8 @@ final class BytePairEncoder: @unchecked Sendable {
   ) {
     let (low, high) = Self.key(piece, count: count, readable: readable)
     let hash = (low ^ (high << 23 | high >> 41)) &* 0x9e37_79b9_7f4a_7c15
-    let slot = Int(truncatingIfNeeded: (hash ^ hash >> 29) &* 0xbf58_476d_1ce4_e5b9 >> 48)
+    let mixed = (hash ^ (hash >> 29)) &* 0xbf58_476d_1ce4_e5b9
+    let slot = Int(truncatingIfNeeded: mixed >> UInt64(64 - Self.cacheBits))
     if cache[slot].low == low && cache[slot].high == high {
       let known = cache[slot].ids
       ids.append(known[0])

@@ -57,11 +57,16 @@ public struct BytePairTokenizer: Tokenizer {
     self.endOfSequence = endOfSequence
     self.preTokenizer = PreTokenizer(individualDigits: preTokenizer == "smollm")
 
-    let idOfToken = Dictionary(
-      zip(tokens, 0...).map { ($0, Int32($1)) }, uniquingKeysWith: { first, _ in first })
+    let idOfToken = ByteStringTable(minimumCapacity: tokens.count)
+    for (id, token) in tokens.enumerated() {
+      var token = token
+      token.withUTF8 { idOfToken.insert($0, id: Int32(id)) }
+    }
     let alphabet = ByteAlphabet()
-    idOfByte = alphabet.characters.map { idOfToken[String($0)] ?? -1 }
-    self.merges = try Self.table(of: merges, idOfToken: idOfToken)
+    idOfByte = alphabet.characters.map { character in
+      Array(String(character).utf8).withUnsafeBufferPointer { idOfToken.id($0) }
+    }
+    self.merges = try Self.table(of: merges, idOfToken)
     mergeCount = merges.count
 
     func special(_ types: Set<Int>) -> SpecialTokenMatcher {
@@ -152,14 +157,23 @@ public struct BytePairTokenizer: Tokenizer {
 
   // MARK: - Tables
 
-  private static func table(of merges: [String], idOfToken: [String: Int32]) throws -> PairTable {
+  private static func table(
+    of merges: [String], _ idOfToken: ByteStringTable
+  ) throws -> PairTable {
     let table = PairTable(minimumCapacity: merges.count)
+    var joined = [UInt8]()
     for (rank, merge) in merges.enumerated() {
-      let parts = merge.utf8.split(separator: 0x20, omittingEmptySubsequences: false)
-      guard parts.count == 2, let left = idOfToken[String(parts[0]) ?? ""],
-        let right = idOfToken[String(parts[1]) ?? ""],
-        let merged = idOfToken[(String(parts[0]) ?? "") + (String(parts[1]) ?? "")]
-      else {
+      joined.removeAll(keepingCapacity: true)
+      joined += Array(merge.utf8)
+      let space = joined.firstIndex(of: 0x20) ?? joined.count
+      if space < joined.count { joined.remove(at: space) }
+      let (left, right, merged) = joined.withUnsafeBufferPointer { bytes in
+        (
+          idOfToken.id(UnsafeBufferPointer(rebasing: bytes[..<space])),
+          idOfToken.id(UnsafeBufferPointer(rebasing: bytes[space...])), idOfToken.id(bytes)
+        )
+      }
+      guard left >= 0, right >= 0, merged >= 0 else {
         throw TokenizerError("merge \(rank) (\(merge)) has no tokens in the vocabulary")
       }
       table.insert(left: left, right: right, rank: rank, merged: merged)
