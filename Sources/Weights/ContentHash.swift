@@ -2,7 +2,7 @@
 /// model can be named by all of its bytes. It guards against mistakes, not against forgery.
 ///
 /// Specification: <https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md>.
-func contentHash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
+public func contentHash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
   let count = bytes.count
   var position = 0
   var hash: UInt64

@@ -1,0 +1,75 @@
+/// The live chunks, from the oldest to the newest, their keys in one block of memory.
+///
+/// Chunks of the running segment are already stored but not live: they wait at the end until
+/// `admit` lets them in, so no key is copied twice. Eviction moves the survivors down in order.
+struct ChunkMemory {
+  let dimension: Int
+  /// [stored] row of each chunk, ascending.
+  private(set) var rows: [Int] = []
+  /// [live] retrievals since entry.
+  private(set) var hits: [Int] = []
+  /// [live] event of the last retrieval, or of the entry.
+  private(set) var lastUse: [Int] = []
+  /// [stored, dimension]
+  private var keys: [Float] = []
+
+  init(dimension: Int) { self.dimension = dimension }
+
+  var liveCount: Int { hits.count }
+
+  mutating func store(row: Int, key: UnsafeBufferPointer<Float>) {
+    precondition(key.count == dimension)
+    rows.append(row)
+    keys.append(contentsOf: key)
+  }
+
+  /// The waiting chunks enter with counter 0.
+  mutating func admit(event: Int) {
+    let entering = rows.count - hits.count
+    hits.append(contentsOf: repeatElement(0, count: entering))
+    lastUse.append(contentsOf: repeatElement(event, count: entering))
+  }
+
+  mutating func recordHit(_ position: Int, event: Int) {
+    hits[position] += 1
+    lastUse[position] = event
+  }
+
+  /// Calls `body` with the live keys, [live, dimension].
+  func withKeys<R>(_ body: (UnsafePointer<Float>) throws -> R) rethrows -> R {
+    try keys.withUnsafeBufferPointer { try body($0.baseAddress!) }
+  }
+
+  /// Removes the live chunks at `positions` (ascending). All stored chunks must be live.
+  mutating func remove(_ positions: [Int]) {
+    precondition(rows.count == hits.count)
+    guard var target = positions.first else { return }
+    keys.withUnsafeMutableBufferPointer { keys in
+      for (index, position) in positions.enumerated() {
+        // The run of survivors between this hole and the next one.
+        let end = index + 1 < positions.count ? positions[index + 1] : rows.count
+        let run = (position + 1)..<end
+        guard !run.isEmpty else { continue }
+        let from = keys.baseAddress! + run.lowerBound * dimension
+        (keys.baseAddress! + target * dimension).update(from: from, count: run.count * dimension)
+        for survivor in run {
+          rows[target] = rows[survivor]
+          hits[target] = hits[survivor]
+          lastUse[target] = lastUse[survivor]
+          target += 1
+        }
+      }
+    }
+    rows.removeLast(positions.count)
+    hits.removeLast(positions.count)
+    lastUse.removeLast(positions.count)
+    keys.removeLast(positions.count * dimension)
+  }
+
+  mutating func removeAll() {
+    rows.removeAll(keepingCapacity: true)
+    hits.removeAll(keepingCapacity: true)
+    lastUse.removeAll(keepingCapacity: true)
+    keys.removeAll(keepingCapacity: true)
+  }
+}
