@@ -210,6 +210,7 @@ test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, then the modul
 	Tests/cli/run.sh
 	swift test $(SWIFT_FLAGS) --disable-swift-testing $(if $(FILTER),--filter $(FILTER))
 
+# Names of formats (BF16, Q4_1) keep their spelling: .swift-format lets capitals stand.
 check: ## format, spaces, lengths, who imports whom
 	swift format lint --strict --recursive --parallel Package.swift Sources Tests
 	python3 pipelines/tools/check.py
