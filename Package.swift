@@ -35,6 +35,11 @@ let package = Package(
     .target(name: "Training", dependencies: ["Modeling", "Kernels", "Weights", "Safetensors"]),
     .target(name: "Evaluation", dependencies: ["Modeling", "Safetensors"]),
 
+    // Joins records to models: lanes of segments, plans, a model with its adapters
+    .target(
+      name: "ModelIO",
+      dependencies: ["Records", "ShardIO", "Modeling", "Weights", "Tokenization", "Safetensors"]),
+
     // MARK: - Tools: parse, open, loop, count, report
     .target(name: "ToolSupport", dependencies: ["ShardIO", "CZstd", "CZlib", parser]),
     .executableTarget(
@@ -51,12 +56,14 @@ let package = Package(
     .executableTarget(
       name: "ml-train",
       dependencies: [
-        "ToolSupport", "Records", "ShardIO", "Training", "Modeling", "Weights", "Kernels", "Safetensors", parser,
+        "ToolSupport", "ModelIO", "Records", "ShardIO", "Training", "Modeling", "Safetensors",
+        parser,
       ]),
     .executableTarget(
       name: "ml-eval",
       dependencies: [
-        "ToolSupport", "Records", "ShardIO", "Evaluation", "Modeling", "Weights", "Kernels", "Safetensors", parser,
+        "ToolSupport", "ModelIO", "Records", "ShardIO", "Evaluation", "Modeling", "Safetensors",
+        parser,
       ]),
 
     // MARK: - Tests: one bundle a module

@@ -106,14 +106,11 @@ public final class Decoder: @unchecked Sendable {
     return nil
   }
 
-  /// Folds every adapter into the weights: W += α/r · B A.
-  ///
-  /// - Throws: `ModelError` where a weight is not held as float32.
-  public func mergeAdapters() throws {
+  /// Folds every adapter into the weights, W += α/r · B A, or leaves it frozen below the next one
+  /// where a weight is stored narrow.
+  public func mergeAdapters() {
     for layer in layers {
-      for linear in layer.linears where !linear.mergeAdapter(compute) {
-        throw ModelError("\(linear.name).weight is stored narrow; an adapter cannot be merged")
-      }
+      for linear in layer.linears { linear.mergeAdapter(compute) }
     }
   }
 

@@ -12,7 +12,12 @@ public final class Linear: @unchecked Sendable {
   /// The weight in memory where it was expanded, so that an adapter can be merged into it.
   private let dense: FloatBuffer?
   private let bias: FloatBuffer?
+  /// The adapter that is trained, saved or last applied.
   public var adapter: LoRA?
+  /// Adapters below it that could not be merged into a weight that is stored narrow.
+  private var foundation: [LoRA] = []
+
+  private var adapters: [LoRA] { foundation + (adapter.map { [$0] } ?? []) }
 
   init(name: String, weight: any RowPanels, dense: FloatBuffer?, bias: FloatBuffer?) {
     self.name = name
@@ -31,15 +36,16 @@ public final class Linear: @unchecked Sendable {
     linearForward(
       y, x, weight, tokens: tokens, bias: bias?.floats, accumulate: false,
       workers: compute.workers, scratch: compute.scratch)
-    guard let adapter else { return }
-    let hidden = state.hidden(of: self, tokens: tokens, rank: adapter.rank)
-    linearForward(
-      hidden.pointer, state.dropped(x, count: tokens * columns, by: adapter), adapter.aPanels,
-      tokens: tokens, bias: nil, accumulate: false, workers: compute.workers,
-      scratch: compute.scratch)
-    linearForward(
-      y, hidden.floats, adapter.bPanels, tokens: tokens, bias: nil, accumulate: true,
-      alpha: adapter.scale, workers: compute.workers, scratch: compute.scratch)
+    for adapter in adapters {
+      let hidden = state.hidden(of: adapter, tokens: tokens)
+      linearForward(
+        hidden.pointer, state.dropped(x, count: tokens * columns, by: adapter), adapter.aPanels,
+        tokens: tokens, bias: nil, accumulate: false, workers: compute.workers,
+        scratch: compute.scratch)
+      linearForward(
+        y, hidden.floats, adapter.bPanels, tokens: tokens, bias: nil, accumulate: true,
+        alpha: adapter.scale, workers: compute.workers, scratch: compute.scratch)
+    }
   }
 
   /// dx[T, in] (+)= dy[T, out] W and, through the adapter, into its gradients and dx.
@@ -55,8 +61,9 @@ public final class Linear: @unchecked Sendable {
         dx, dy, weight, tokens: tokens, accumulate: accumulate, workers: compute.workers,
         scratch: compute.scratch)
     }
-    guard let adapter, adapter.isTrained || dx != nil else { return }
-    adapterBackward(adapter, dx, dy, x, tokens: tokens, state: state)
+    for adapter in adapters where adapter.isTrained || dx != nil {
+      adapterBackward(adapter, dx, dy, x, tokens: tokens, state: state)
+    }
   }
 
   // h = drop(x) Aᵀ, y += s h Bᵀ  ⇒  dB += s dyᵀ h, dh = s dy B, dA += dhᵀ drop(x), dx += drop(dh A)
@@ -66,7 +73,7 @@ public final class Linear: @unchecked Sendable {
   ) {
     let compute = state.compute
     let rank = adapter.rank
-    let hidden = state.hidden(of: self, tokens: tokens, rank: rank)
+    let hidden = state.hidden(of: adapter, tokens: tokens)
     if let gradient = adapter.b.gradient {
       linearBackwardWeight(
         gradient.pointer, dy, hidden.floats, tokens: tokens, rows: rows, columns: rank,
@@ -97,16 +104,18 @@ public final class Linear: @unchecked Sendable {
       accumulate: true, workers: compute.workers)
   }
 
-  /// W += α/r · B A, and the adapter is gone. False where the weight is not held as float32.
-  func mergeAdapter(_ compute: Compute) -> Bool {
-    guard let adapter else { return true }
-    guard let dense else { return false }
-    // Wᵀ-free: rows of B play the tokens, so W[out, in] += s · B[out, r] A[r, in].
+  /// W += α/r · B A where the weight is held as float32, else the adapter stays below the next one.
+  func mergeAdapter(_ compute: Compute) {
+    guard let adapter else { return }
+    self.adapter = nil
+    guard let dense else {
+      foundation.append(adapter)
+      return
+    }
+    // Rows of B play the tokens: W[out, in] += s · B[out, r] A[r, in].
     linearBackwardInput(
       dense.pointer, adapter.b.value.floats, adapter.aPanels, tokens: rows, accumulate: true,
       alpha: adapter.scale, workers: compute.workers, scratch: compute.scratch)
-    self.adapter = nil
-    return true
   }
 }
 
@@ -127,10 +136,10 @@ final class AdapterState {
     return dropoutSeed ^ (adapter.identity &* 0x9E37_79B9_7F4A_7C15)
   }
 
-  func hidden(of linear: Linear, tokens: Int, rank: Int) -> FloatBuffer {
-    let key = ObjectIdentifier(linear)
-    if let kept = hidden[key], kept.count >= tokens * rank { return kept }
-    let fresh = FloatBuffer(count: tokens * rank)
+  func hidden(of adapter: LoRA, tokens: Int) -> FloatBuffer {
+    let key = ObjectIdentifier(adapter)
+    if let kept = hidden[key], kept.count >= tokens * adapter.rank { return kept }
+    let fresh = FloatBuffer(count: tokens * adapter.rank)
     hidden[key] = fresh
     return fresh
   }

@@ -44,6 +44,12 @@ public struct PlannedSegment: Sendable {
   }
 }
 
+/// The segments of one lane, in order.
+public protocol SegmentSource {
+  /// The next segment, nil at the lane's end.
+  mutating func next() throws -> PlannedSegment?
+}
+
 /// The memory of one lane while it follows a plan.
 public struct LaneMemory: Sendable {
   let plan: RetrievalPlan

@@ -1,12 +1,6 @@
 import Kernels
 import Modeling
 
-/// The segments of one lane, in order.
-public protocol SegmentSource {
-  /// The next segment, nil at the lane's end.
-  mutating func next() throws -> PlannedSegment?
-}
-
 /// Trains a decoder's adapters over lanes of segments that follow a retrieval plan.
 ///
 /// The result depends on the model, the data, the plan, the options and the seed; not on threads.

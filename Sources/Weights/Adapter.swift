@@ -70,7 +70,7 @@ public struct Adapter: Sendable {
   /// The identity of an adapter folder: XXH64 of the XXH64s of its two files, 16 hex digits.
   public static func digest(folder: String) throws -> String {
     let hashes = try [configurationFile, weightsFile].map {
-      contentHash(try MappedFile(path: folder + "/" + $0).bytes).littleEndian
+      try MappedFile(path: folder + "/" + $0).withBytes { contentHash($0).littleEndian }
     }
     return hashes.withUnsafeBytes { hexadecimal(contentHash($0)) }
   }
@@ -86,7 +86,8 @@ public struct Adapter: Sendable {
   ///   adapter or an empty folder.
   public func write(folder: String, extraFiles: [String: [UInt8]] = [:]) throws {
     var files = extraFiles
-    files[Self.configurationFile] = Array(configuration.prettyEncoded.utf8)
+    // Without the last newline: PEFT's own bytes.
+    files[Self.configurationFile] = Array(configuration.prettyEncoded.utf8.dropLast())
     files[Self.weightsFile] = weightBytes()
     try replaceFolder(folder, with: files, marker: Self.configurationFile)
   }

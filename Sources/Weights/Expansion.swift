@@ -27,9 +27,9 @@ func expandElements(
   case .f32: UnsafeMutableRawPointer(out).copyMemory(from: source, byteCount: 4 * count)
   case .f16: expandF16(source, count, out)
   case .bf16: expandBF16(source, count, out)
-  case .q8_0: expandQ8_0(source, blocks, out)
-  case .q4_0: expandQ4_0(source, blocks, out)
-  case .q4_1: expandQ4_1(source, blocks, out)
+  case .q8_0: expandQ80(source, blocks, out)
+  case .q4_0: expandQ40(source, blocks, out)
+  case .q4_1: expandQ41(source, blocks, out)
   }
 }
 
@@ -50,7 +50,7 @@ private func expandBF16(
   }
 }
 
-private func expandQ8_0(
+private func expandQ80(
   _ source: UnsafeRawPointer, _ blocks: Int, _ out: UnsafeMutablePointer<Float>
 ) {
   for block in 0..<blocks {
@@ -62,7 +62,7 @@ private func expandQ8_0(
   }
 }
 
-private func expandQ4_0(
+private func expandQ40(
   _ source: UnsafeRawPointer, _ blocks: Int, _ out: UnsafeMutablePointer<Float>
 ) {
   for block in 0..<blocks {
@@ -78,7 +78,7 @@ private func expandQ4_0(
   }
 }
 
-private func expandQ4_1(
+private func expandQ41(
   _ source: UnsafeRawPointer, _ blocks: Int, _ out: UnsafeMutablePointer<Float>
 ) {
   for block in 0..<blocks {

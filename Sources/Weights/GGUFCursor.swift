@@ -1,16 +1,14 @@
 /// Reads little-endian GGUF fields from a mapped file. Every read is checked against the bytes left,
 /// and every count against the least its elements can take, before memory is taken.
 struct GGUFCursor {
-  let path: String
-  let bytes: UnsafeRawBufferPointer
+  private let file: MappedFile
   private(set) var position = 0
 
-  init(path: String, bytes: UnsafeRawBufferPointer) {
-    self.path = path
-    self.bytes = bytes
-  }
+  init(_ file: MappedFile) { self.file = file }
 
-  var remaining: Int { bytes.count - position }
+  var path: String { file.path }
+  var size: Int { file.count }
+  var remaining: Int { size - position }
 
   mutating func read<T: FixedWidthInteger>(_ type: T.Type, _ what: @autoclosure () -> String) throws
     -> T
@@ -18,7 +16,9 @@ struct GGUFCursor {
     let size = MemoryLayout<T>.size
     guard size <= remaining else { throw truncated(what()) }
     defer { position += size }
-    return T(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: T.self))
+    return file.withBytes {
+      T(littleEndian: $0.loadUnaligned(fromByteOffset: position, as: T.self))
+    }
   }
 
   /// A count of things of at least `minimumSize` bytes each.
@@ -33,8 +33,10 @@ struct GGUFCursor {
 
   mutating func readString(_ what: @autoclosure () -> String) throws -> String {
     let length = try readCount(minimumSize: 1, "length of \(what())")
-    let text = UnsafeRawBufferPointer(rebasing: bytes[position..<position + length])
-    guard let string = String(validating: text, as: UTF8.self) else {
+    let text = file.withBytes {
+      String(validating: $0[position..<position + length], as: UTF8.self)
+    }
+    guard let string = text else {
       throw WeightsError(path, "\(what()) is not UTF-8")
     }
     position += length
@@ -121,6 +123,6 @@ struct GGUFCursor {
   }
 
   private func truncated(_ what: String) -> WeightsError {
-    WeightsError(path, "truncated at byte \(bytes.count), in \(what)")
+    WeightsError(path, "truncated at byte \(size), in \(what)")
   }
 }

@@ -28,8 +28,9 @@ public struct GGUFFile: Sendable {
     try self.init(file: MappedFile(path: path))
   }
 
-  init(file: MappedFile) throws {
-    var cursor = GGUFCursor(path: file.path, bytes: file.bytes)
+  private init(file: MappedFile) throws {
+    // The cursor keeps the file alive.
+    var cursor = GGUFCursor(file)
     self.file = file
     version = try Self.readVersion(&cursor)
     // 24 and 13 bytes: the least a table row and a key-value pair take.
@@ -148,7 +149,7 @@ extension GGUFFile {
   {
     let path = cursor.path
     let start = (cursor.position + alignment - 1) / alignment * alignment
-    let available = max(0, cursor.bytes.count - start)
+    let available = max(0, cursor.size - start)
     let tensors = try rows.map { row in
       guard let offset = Int(exactly: row.offset), offset % alignment == 0, offset <= available
       else {

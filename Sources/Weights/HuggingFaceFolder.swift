@@ -44,12 +44,12 @@ func staysInside(_ path: String) -> Bool {
 
 /// A small JSON file whose top level is an object.
 func parseJSONObject(_ file: MappedFile) throws -> JSONValue {
-  guard file.bytes.count <= 64 << 20 else {
-    throw WeightsError(file.path, "\(file.bytes.count) bytes of JSON are more than 64 MiB")
+  guard file.count <= 64 << 20 else {
+    throw WeightsError(file.path, "\(file.count) bytes of JSON are more than 64 MiB")
   }
   let value: JSONValue
   do {
-    value = try JSONValue(parsing: file.bytes)
+    value = try file.withBytes { try JSONValue(parsing: $0) }
   } catch {
     throw WeightsError(file.path, "\(error)")
   }

@@ -3,13 +3,13 @@ import Glibc
 /// A whole file mapped read-only. Pages are read when touched and shared with every other process
 /// that maps the same model.
 ///
-/// The bytes stay valid for as long as the object lives; `StoredTensor` keeps it alive. A file that
-/// another process shortens while it is mapped kills this one with SIGBUS, as with every mmap reader:
+/// A file that another process shortens while it is mapped kills this one with SIGBUS, as with every mmap reader:
 /// replace model files by rename, never in place.
 public final class MappedFile: @unchecked Sendable {
   public let path: String
-  /// The file's bytes; empty (no base address) for an empty file.
-  public let bytes: UnsafeRawBufferPointer
+  /// The file's bytes; empty (no base address) for an empty file. Only for code that keeps the object
+  /// alive while it reads: the compiler may release it after its last mention.
+  let bytes: UnsafeRawBufferPointer
 
   /// - Throws: `WeightsError` when the file is missing, unreadable or not a regular file.
   public init(path: String) throws {
@@ -30,6 +30,13 @@ public final class MappedFile: @unchecked Sendable {
     guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED
     else { throw WeightsError(path, "cannot map \(size) bytes: \(lastSystemError())") }
     bytes = UnsafeRawBufferPointer(start: base, count: size)
+  }
+
+  public var count: Int { bytes.count }
+
+  /// Gives `body` the file's bytes, which stay valid until it returns.
+  public func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+    try withExtendedLifetime(self) { try body(bytes) }
   }
 
   deinit {

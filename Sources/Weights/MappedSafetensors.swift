@@ -16,7 +16,7 @@ public struct MappedSafetensors: Sendable {
     file = try MappedFile(path: path)
     let header: SafetensorsHeader
     do {
-      header = try SafetensorsHeader(parsing: file.bytes)
+      header = try file.withBytes { try SafetensorsHeader(parsing: $0) }
     } catch {
       throw WeightsError(path, "\(error)")
     }
@@ -41,8 +41,14 @@ public struct MappedSafetensors: Sendable {
     return tensor
   }
 
-  /// The bytes of a tensor of any type, valid as long as `file` lives.
-  public func bytes(_ entry: TensorEntry) throws -> UnsafeRawBufferPointer {
+  /// Gives `body` the bytes of a tensor of any type, which stay valid until it returns.
+  public func withBytes<R>(
+    of entry: TensorEntry, _ body: (UnsafeRawBufferPointer) throws -> R
+  ) throws -> R {
+    try withExtendedLifetime(file) { try body(bytes(entry)) }
+  }
+
+  private func bytes(_ entry: TensorEntry) throws -> UnsafeRawBufferPointer {
     let (lower, underflow) = entry.range.lowerBound.addingReportingOverflow(dataOffset)
     let (upper, overflow) = entry.range.upperBound.addingReportingOverflow(dataOffset)
     guard !underflow, !overflow, lower >= 0, upper <= file.bytes.count else {

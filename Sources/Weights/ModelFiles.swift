@@ -89,7 +89,7 @@ public struct ModelFiles: Sendable {
   /// of config.json and the weight files in order of name. It reads every page of the model, which
   /// the run is about to do anyway: about 0.1 s per GB once in the page cache. Compute it once.
   public var digest: String {
-    let hashes = files.map { contentHash($0.bytes) }
+    let hashes = files.map { $0.withBytes { contentHash($0) } }
     guard hashes.count > 1 else { return hexadecimal(hashes[0]) }
     return hashes.map(\.littleEndian).withUnsafeBytes { hexadecimal(contentHash($0)) }
   }

@@ -45,6 +45,10 @@ public struct StoredTensor: @unchecked Sendable {
   /// Writes rows `rows` as float32 at `out`, row-major, `rows.count * columns` values.
   public func expand(rows range: Range<Int>, into out: UnsafeMutablePointer<Float>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows outside \(name)")
+    withExtendedLifetime(owner) { expandRows(range, out) }
+  }
+
+  private func expandRows(_ range: Range<Int>, _ out: UnsafeMutablePointer<Float>) {
     switch order {
     case .sequential:
       expandRun(from: range.lowerBound * columns, range.count * columns, out)

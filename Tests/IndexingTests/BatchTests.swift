@@ -6,7 +6,7 @@ import XCTest
 final class BatchTests: XCTestCase {
   private let settings = MemorySettings(topK: 2, capacity: 5, eviction: .lru)
 
-  private func plan(_ batches: [ChunkBatch]) throws -> [PlannedBlock] {
+  private func plan(_ batches: [KeyBatch]) throws -> [PlannedBlock] {
     var blocks: [PlannedBlock] = []
     let planner = MemoryPlanner(settings, dimension: 2, workers: Workers(threads: 1)) {
       blocks.append($0)
@@ -18,9 +18,9 @@ final class BatchTests: XCTestCase {
 
   private func batch(
     _ rows: Range<Int>, of chunks: [StreamChunk], stream: Int = 0, isNumbered: Bool = true
-  ) -> ChunkBatch {
+  ) -> KeyBatch {
     let queryRows = rows.filter { chunks[$0].query != nil }
-    return ChunkBatch(
+    return KeyBatch(
       keys: rows.flatMap { chunks[$0].key },
       documents: isNumbered ? rows.map { Int64(chunks[$0].document) } : nil,
       segments: isNumbered ? rows.map { Int32(chunks[$0].segment) } : nil,

@@ -1,5 +1,5 @@
 /// Consecutive chunks as they are read from a shard.
-public struct ChunkBatch: Sendable {
+public struct KeyBatch: Sendable {
   /// [n, dimension]
   public var keys: [Float]
   /// [n]; nil: each stream is one document.
@@ -30,7 +30,7 @@ extension MemoryPlanner {
   /// Appends the chunks of a batch.
   ///
   /// - Throws: `IndexingError` where a query row lies outside the batch; what `append` throws.
-  public func append(_ batch: ChunkBatch) throws {
+  public func append(_ batch: KeyBatch) throws {
     precondition(batch.keys.count % dimension == 0)
     precondition(batch.queries.count == batch.queryRows.count * dimension)
     let rows = nextRow..<(nextRow + batch.keys.count / dimension)

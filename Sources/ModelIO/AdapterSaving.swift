@@ -1,0 +1,61 @@
+import Modeling
+import Safetensors
+import Weights
+
+extension LoadedModel {
+  /// The fields of an adapter's config.json beyond the base model's and the memory's.
+  public struct RunFields: Sendable {
+    public var topK: Int
+    public var memoryTokens: Int
+    public var segmentTokens: Int
+
+    public init(topK: Int, memoryTokens: Int, segmentTokens: Int) {
+      self.topK = topK
+      self.memoryTokens = memoryTokens
+      self.segmentTokens = segmentTokens
+    }
+  }
+
+  /// Writes the decoder's adapter as a PEFT folder with a config.json in the published field names.
+  ///
+  /// - Parameter foundation: the adapter folder that this one stands on; it is copied inside, so that
+  ///   the folder is whole wherever it goes.
+  public func saveAdapter(
+    _ configuration: AdapterConfiguration, folder: String, foundation: String?, fields: RunFields?
+  ) throws {
+    var adapter = Adapter(configuration: configuration.peft(baseModel: files.name))
+    for tensor in decoder.adapterTensors(configuration.extras) {
+      adapter.tensors[Decoder.adapterPrefix + tensor.name] = Adapter.Tensor(
+        shape: tensor.shape, values: tensor.values)
+    }
+    var config = files.configuration.objectValue ?? [:]
+    if let memory = decoder.memory {
+      config.merge(memory.published) { _, new in new }
+    }
+    if let fields {
+      config["ret_group_size"] = .integer(Int64(fields.topK))
+      config["memory_size"] = .integer(Int64(fields.memoryTokens))
+      config["last_context_length"] = .integer(Int64(fields.segmentTokens))
+    }
+    var extra = ["config.json": Array(JSONValue.object(config).prettyEncoded.utf8)]
+    if let foundation { try Self.collect(foundation, into: &extra, prefix: Self.foundationFolder) }
+    try adapter.write(folder: folder, extraFiles: extra)
+  }
+
+  /// An adapter folder's files, and those of the adapters it stands on, by their path in the new one.
+  private static func collect(
+    _ folder: String, into files: inout [String: [UInt8]], prefix: String
+  ) throws {
+    for name in [Adapter.configurationFile, Adapter.weightsFile, "config.json"] {
+      let path = folder + "/" + name
+      guard try name != "config.json" || Adapter.readExtra(name, folder: folder) != nil else {
+        continue
+      }
+      files[prefix + "/" + name] = Array(try MappedFile(path: path).bytes)
+    }
+    let below = folder + "/" + foundationFolder
+    if try Adapter.readExtra(Adapter.configurationFile, folder: below) != nil {
+      try collect(below, into: &files, prefix: prefix + "/" + foundationFolder)
+    }
+  }
+}
