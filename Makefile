@@ -187,7 +187,7 @@ $(eval $(call stamp,report,ml-eval))
 REPORT := $(R)/eval/report.md
 $(REPORT): $(results) $(report.stamp)
 	$(STAGE) '8/8 report' $(@:.md=.log) $(RUN) $(BIN)/ml-eval report -o $@ $(results)
-	@cat $@
+	@sed '/^## Systems/,$$d' $@
 	@pipelines/tools/results.sh drift $(PIPELINE)
 
 # --- What you type ---------------------------------------------------------------------------
