@@ -27,7 +27,6 @@ struct DocumentNumbers {
 /// Reads a concatenation of streams of kind `chunks`.
 public final class ChunkReader {
   private let reader: KindReader
-  private var pending: ShardBlock?
   private var documents = DocumentNumbers()
   /// From a stream's source numbers to those of all streams.
   private var sourceMap: [UInt8] = []
@@ -38,12 +37,14 @@ public final class ChunkReader {
   public let provenance: Provenance?
 
   /// Reads block 0.
-  public init(sources: [any ByteSource]) throws {
-    reader = KindReader(sources: sources, kind: .chunks)
-    guard let block = try reader.next() else { throw ShardError("empty") }
-    parameters = try ChunkParameters(block: block)
-    provenance = block.provenance
-    pending = block
+  public convenience init(sources: [any ByteSource]) throws {
+    try self.init(KindReader(sources: sources, kind: .chunks))
+  }
+
+  init(_ reader: KindReader) throws {
+    self.reader = reader
+    parameters = try ChunkParameters(block: reader.first)
+    provenance = reader.first.provenance
   }
 
   public convenience init(source: any ByteSource) throws { try self.init(sources: [source]) }
@@ -53,9 +54,7 @@ public final class ChunkReader {
 
   /// The next rows, nil at the end.
   public func next() throws -> ChunkBatch? {
-    let taken = pending
-    pending = nil
-    guard let block = try taken ?? reader.next() else { return nil }
+    guard let block = try reader.next() else { return nil }
     if block.index == 0 { try begin(block) }
     return ChunkBatch(
       firstRow: block.rowBase + block.firstRow, chunks: try decode(block), stream: block.stream)

@@ -4,7 +4,6 @@ import ShardIO
 /// Reads a concatenation of streams of kind `embeddings`.
 public final class EmbeddingReader {
   private let reader: KindReader
-  private var pending: ShardBlock?
   private var documents = DocumentNumbers()
   private var chunksDigests: [Digest] = []
   private var lastQueryRow = -1
@@ -15,12 +14,14 @@ public final class EmbeddingReader {
   public let provenance: Provenance?
 
   /// Reads block 0.
-  public init(sources: [any ByteSource]) throws {
-    reader = KindReader(sources: sources, kind: .embeddings)
-    guard let block = try reader.next() else { throw ShardError("empty") }
-    parameters = try EmbeddingParameters(block: block)
-    provenance = block.provenance
-    pending = block
+  public convenience init(sources: [any ByteSource]) throws {
+    try self.init(KindReader(sources: sources, kind: .embeddings))
+  }
+
+  init(_ reader: KindReader) throws {
+    self.reader = reader
+    parameters = try EmbeddingParameters(block: reader.first)
+    provenance = reader.first.provenance
   }
 
   public convenience init(source: any ByteSource) throws { try self.init(sources: [source]) }
@@ -33,9 +34,7 @@ public final class EmbeddingReader {
 
   /// The next rows, nil at the end.
   public func next() throws -> EmbeddingBatch? {
-    let taken = pending
-    pending = nil
-    guard let block = try taken ?? reader.next() else { return nil }
+    guard let block = try reader.next() else { return nil }
     if block.index == 0 {
       chunksDigests.append(try block.digest("chunks_digest"))
       documents.begin(stream: block.stream)

@@ -4,21 +4,37 @@ import ShardIO
 /// A shard reader that insists on one kind, and on streams whose parameters agree.
 final class KindReader {
   private let reader: ShardReader
-  private let kind: Kind
-  private var common: [String: String]?
+  let kind: Kind
+  private let common: [String: String]
+  private var pending: ShardBlock?
+  /// Block 0 of the first stream.
+  let first: ShardBlock
 
-  init(sources: [any ByteSource], kind: Kind) {
+  /// Reads block 0. A nil kind takes whichever it finds.
+  init(sources: [any ByteSource], kind expected: Kind?) throws {
     reader = ShardReader(sources: sources)
+    guard let block = try reader.next() else { throw ShardError("empty") }
+    if let expected, block.kind != expected.rawValue {
+      throw block.error("expected \(expected.rawValue), found \(shown(block.kind))")
+    }
+    guard let kind = Kind(rawValue: block.kind) else {
+      throw block.error("unknown kind \(shown(block.kind))")
+    }
     self.kind = kind
+    first = block
+    common = block.parameters.filter { isShared(parameter: $0.key) }
+    pending = block
   }
 
   var digest: Digest { reader.digest }
 
+  /// The next block; the first call returns `first`.
   func next() throws -> ShardBlock? {
-    guard let block = try reader.next() else { return nil }
-    guard block.kind == kind.rawValue else {
-      throw block.error("expected \(kind.rawValue), found \(shown(block.kind))")
+    if let block = pending {
+      pending = nil
+      return block
     }
+    guard let block = try reader.next() else { return nil }
     if block.index == 0 { try compare(block) }
     return block
   }
@@ -26,10 +42,6 @@ final class KindReader {
   /// Streams of one concatenation agree in all that is not about their own data.
   private func compare(_ block: ShardBlock) throws {
     let own = block.parameters.filter { isShared(parameter: $0.key) }
-    guard let common else {
-      common = own
-      return
-    }
     for key in Set(own.keys).union(common.keys).sorted() where own[key] != common[key] {
       throw block.error(
         "\(key) is \(shown(own[key] ?? "missing")), "

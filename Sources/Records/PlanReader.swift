@@ -4,7 +4,6 @@ import ShardIO
 /// Reads a concatenation of streams of kind `plan`.
 public final class PlanReader {
   private let reader: KindReader
-  private var pending: ShardBlock?
   private var chunksDigests: [Digest] = []
   private var embeddingsDigests: [Digest] = []
   private var chunkBase: Int64 = 0
@@ -18,12 +17,14 @@ public final class PlanReader {
   public let provenance: Provenance?
 
   /// Reads block 0.
-  public init(sources: [any ByteSource]) throws {
-    reader = KindReader(sources: sources, kind: .plan)
-    guard let block = try reader.next() else { throw ShardError("empty") }
-    parameters = try PlanParameters(block: block)
-    provenance = block.provenance
-    pending = block
+  public convenience init(sources: [any ByteSource]) throws {
+    try self.init(KindReader(sources: sources, kind: .plan))
+  }
+
+  init(_ reader: KindReader) throws {
+    self.reader = reader
+    parameters = try PlanParameters(block: reader.first)
+    provenance = reader.first.provenance
   }
 
   public convenience init(source: any ByteSource) throws { try self.init(sources: [source]) }
@@ -37,9 +38,7 @@ public final class PlanReader {
 
   /// The next rows, nil at the end.
   public func next() throws -> PlanBatch? {
-    let taken = pending
-    pending = nil
-    guard let block = try taken ?? reader.next() else { return nil }
+    guard let block = try reader.next() else { return nil }
     if block.index == 0 { try begin(block) }
     return PlanBatch(rows: try decode(block), stream: block.stream)
   }

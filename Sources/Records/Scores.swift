@@ -135,7 +135,6 @@ public final class ScoreWriter {
 /// Reads a concatenation of streams of kind `scores`.
 public final class ScoreReader {
   private let reader: KindReader
-  private var pending: ShardBlock?
   private var chunkBase: Int64 = 0
   private var chunkRows: Int?
 
@@ -145,12 +144,14 @@ public final class ScoreReader {
   public let provenance: Provenance?
 
   /// Reads block 0.
-  public init(sources: [any ByteSource]) throws {
-    reader = KindReader(sources: sources, kind: .scores)
-    guard let block = try reader.next() else { throw ShardError("empty") }
-    parameters = try ScoreParameters(block: block)
-    provenance = block.provenance
-    pending = block
+  public convenience init(sources: [any ByteSource]) throws {
+    try self.init(KindReader(sources: sources, kind: .scores))
+  }
+
+  init(_ reader: KindReader) throws {
+    self.reader = reader
+    parameters = try ScoreParameters(block: reader.first)
+    provenance = reader.first.provenance
   }
 
   public convenience init(source: any ByteSource) throws { try self.init(sources: [source]) }
@@ -160,9 +161,7 @@ public final class ScoreReader {
 
   /// The next rows, nil at the end.
   public func next() throws -> ScoreBatch? {
-    let taken = pending
-    pending = nil
-    guard let block = try taken ?? reader.next() else { return nil }
+    guard let block = try reader.next() else { return nil }
     if block.index == 0 {
       if block.stream > 0 {
         guard let chunkRows else {

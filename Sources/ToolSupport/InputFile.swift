@@ -7,6 +7,9 @@ public final class InputFile: ByteSource {
   private var descriptor: Int32 = -1
   private var isAtEnd = false
 
+  /// Whether it could be opened and read a second time: no pipe, no terminal.
+  public private(set) var isRepeatable = false
+
   /// - Parameters:
   ///   - path: nil or `-` is standard input
   ///   - isBinary: refuses a terminal
@@ -22,6 +25,7 @@ public final class InputFile: ByteSource {
         errno = EISDIR
         throw ToolError.system(path)
       }
+      isRepeatable = status.st_mode & S_IFMT == S_IFREG
     } else if isBinary && isatty(STDIN_FILENO) == 1 {
       throw ToolError.usage("standard input is a terminal: name an INPUT, or use a pipe")
     }

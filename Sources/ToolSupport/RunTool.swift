@@ -40,9 +40,10 @@ private func endRunning<Command: ParsableCommand>(_ error: any Error, _ type: Co
   case let error as ToolError: fail(error.message, exitCode: error.exitCode)
   case let error as ExitCode: exit(error.rawValue)
   case let error as ValidationError: fail(error.message, exitCode: 64)
-  // a request for help, too, is a command that is parsed, then thrown when it runs
-  case _ where type.exitCode(for: error) == .success: printHelp(type.fullMessage(for: error))
-  default: fail("\(error)", exitCode: 1)
+  default:
+    // --help comes as a command of its own, which throws what it wants printed
+    if type.exitCode(for: error) == .success { printHelp(type.fullMessage(for: error)) }
+    fail("\(error)", exitCode: 1)
   }
 }
 

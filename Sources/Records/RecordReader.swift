@@ -1,0 +1,30 @@
+import ShardIO
+
+/// A reader of whichever kind the input is.
+public enum RecordReader {
+  case chunks(ChunkReader)
+  case embeddings(EmbeddingReader)
+  case plan(PlanReader)
+  case scores(ScoreReader)
+
+  /// Reads block 0.
+  public init(sources: [any ByteSource]) throws {
+    let reader = try KindReader(sources: sources, kind: nil)
+    switch reader.kind {
+    case .chunks: self = .chunks(try ChunkReader(reader))
+    case .embeddings: self = .embeddings(try EmbeddingReader(reader))
+    case .plan: self = .plan(try PlanReader(reader))
+    case .scores: self = .scores(try ScoreReader(reader))
+    }
+  }
+
+  /// Reads and checks some more rows; false at the end.
+  public func skip() throws -> Bool {
+    switch self {
+    case .chunks(let reader): try reader.next() != nil
+    case .embeddings(let reader): try reader.next() != nil
+    case .plan(let reader): try reader.next() != nil
+    case .scores(let reader): try reader.next() != nil
+    }
+  }
+}
