@@ -27,6 +27,7 @@ let package = Package(
     // MARK: - Numerics and models
     .target(name: "Kernels", dependencies: ["COpenBLAS", "CKernels"]),
     .target(name: "Tokenization"),
+    .target(name: "Chunking", dependencies: ["Tokenization"]),  // documents to chunks of ids
     .target(name: "Weights", dependencies: ["Safetensors"]),
     .target(name: "Modeling", dependencies: ["Kernels", "Weights", "Safetensors"]),
     .target(
@@ -46,7 +47,9 @@ let package = Package(
       name: "ml-shard", dependencies: ["ToolSupport", "Records", "ShardIO", "Safetensors", parser]),
     .executableTarget(
       name: "ml-chunk",
-      dependencies: ["ToolSupport", "Records", "ShardIO", "Tokenization", "Weights", "Safetensors", parser]),
+      dependencies: [
+        "ToolSupport", "Records", "ShardIO", "Chunking", "Tokenization", "Weights", parser,
+      ]),
     .executableTarget(
       name: "ml-embed",
       dependencies: ["ToolSupport", "Records", "ShardIO", "Embedding", "Kernels", parser]),
@@ -73,6 +76,7 @@ let package = Package(
     .testTarget(name: "RecordsTests", dependencies: ["Records", "ShardIO", "TestSupport"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "Weights", "Safetensors", "TestSupport"]),
+    .testTarget(name: "ChunkingTests", dependencies: ["Chunking", "Tokenization", "TestSupport"]),
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "Safetensors", "TestSupport"]),
     .testTarget(
       name: "ModelingTests", dependencies: ["Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),

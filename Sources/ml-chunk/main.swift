@@ -1,27 +1,230 @@
-import Foundation
+import ArgumentParser
+import Chunking
+import Records
+import ShardIO
 import Tokenization
+import ToolSupport
 import Weights
-let a = CommandLine.arguments
-let t0 = Date()
-let g = try GGUFFile(path: a[1])
-let t1 = Date()
-let tok = try BytePairTokenizer(tokens: g.metadata["tokenizer.ggml.tokens"]!.stringsValue!, merges: g.metadata["tokenizer.ggml.merges"]!.stringsValue!, tokenTypes: g.metadata["tokenizer.ggml.token_type"]!.intsValue!, preTokenizer: "smollm")
-let t2 = Date()
-print("gguf", t1.timeIntervalSince(t0), "tok", t2.timeIntervalSince(t1), tok.identity)
-let d = [UInt8](try Data(contentsOf: URL(fileURLWithPath: a[2])))
-var docs = [[UInt8]]()
-var p = 0
-while p < d.count { let n = Int(d[p]) | Int(d[p+1])<<8 | Int(d[p+2])<<16 | Int(d[p+3])<<24; docs.append(Array(d[p+4..<p+4+n])); p += 4+n }
-var out = [Int32]()
-for round in 0..<(a.count > 4 ? 3 : 1) {
-  out = []; out.reserveCapacity(d.count)
-  let s = Date()
-  var k = 0
-  for x in docs { let ids = tok.encode(x); out.append(Int32(ids.count)); out += ids; k += ids.count }
-  let e = Date().timeIntervalSince(s)
-  print("round", round, docs.count, "docs", d.count, "bytes", k, "tokens", e, "s", Double(d.count)/e/1e6, "MB/s")
+
+extension Packing: ExpressibleByArgument {}
+extension DocumentFormat: ExpressibleByArgument {}
+extension SpecialTokenHandling: ExpressibleByArgument {}
+
+enum Separator: String, ExpressibleByArgument, CaseIterable {
+  case none, eos
 }
-var same = 0
-for x in docs.prefix(300) { same += tok.decode(tok.encode(x, specialTokens: .text), skippingSpecialTokens: false) == x ? 1 : 0 }
-print("roundtrip", same, min(docs.count, 300))
-out.withUnsafeBytes { FileManager.default.createFile(atPath: a[3], contents: Data($0)) }
+
+struct MLChunk: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ml-chunk",
+    abstract: "Tokenises documents and cuts them into chunks.",
+    discussion: helpDiscussion(
+      """
+      INPUT is JSON lines (.jsonl, .json) or plain text (.txt, one document a file), plain or \
+      compressed (.zst, .gz); - or nothing is standard input. Documents keep their order; those \
+      without tokens are dropped. Of n documents the last round(F n), at least one and not all, \
+      are held out; memory holds them. A lone surrogate escape in JSON becomes U+FFFD.
+      """,
+      examples: [
+        "ml-chunk --tokenizer model.gguf -o chunks.mls books.jsonl.zst",
+        "zstdcat *.zst | ml-chunk --tokenizer model.gguf --max-tokens 1000000 > chunks.mls",
+      ]),
+    version: toolVersion)
+
+  @Argument(help: ArgumentHelp("Documents.", valueName: "INPUT"))
+  var inputs: [String] = []
+
+  @Option(
+    name: [.customLong("tokenizer"), .customLong("model")],
+    help: ArgumentHelp("The GGUF file with the tokenizer.", valueName: "FILE"))
+  var tokenizer: String
+
+  @Option(help: ArgumentHelp("Tokens in a chunk, 1...65535.", valueName: "G"))
+  var chunkTokens = 128
+
+  @Option(help: ArgumentHelp("Tokens in a segment, a multiple of G.", valueName: "S"))
+  var segmentTokens = 1024
+
+  @Option(help: "document: no chunk crosses a document; stream: documents are concatenated.")
+  var pack = Packing.document
+
+  @Option(help: "With --pack stream, the token between two documents: none or eos.")
+  var separator = Separator.none
+
+  @Option(
+    help: ArgumentHelp(
+      "Stop after exactly N tokens; the last document is cut.", valueName: "N"))
+  var maxTokens: Int?
+
+  @Option(
+    help: ArgumentHelp("Share of the documents to hold out, the last ones.", valueName: "F"))
+  var holdout = 0.0
+
+  @Option(help: ArgumentHelp("Where the documents held out go.", valueName: "FILE"))
+  var holdoutOutput: String?
+
+  @Option(help: "auto (by name, else by the first byte), jsonl or text.")
+  var format = DocumentFormat.auto
+
+  @Option(help: ArgumentHelp("The JSON field of the text; a dot leads inwards.", valueName: "NAME"))
+  var textField = "text"
+
+  @Option(
+    help: ArgumentHelp(
+      "The JSON field of the source; a document without it is of source default.",
+      valueName: "NAME"))
+  var sourceField = "meta.redpajama_set_name"
+
+  @Option(help: "Special tokens spelt out in the text: parse them, or take them as text.")
+  var specialTokens = SpecialTokenHandling.parse
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    guard (1...65535).contains(chunkTokens) else {
+      throw ValidationError("--chunk-tokens is \(chunkTokens), not in 1...65535")
+    }
+    guard (1...Int(Int32.max)).contains(segmentTokens),
+      segmentTokens.isMultiple(of: chunkTokens)
+    else {
+      throw ValidationError(
+        "--segment-tokens is \(segmentTokens), not a multiple of --chunk-tokens \(chunkTokens)")
+    }
+    if let maxTokens, maxTokens < 1 {
+      throw ValidationError("--max-tokens is \(maxTokens), not positive")
+    }
+    guard holdout >= 0, holdout < 1 else {
+      throw ValidationError("--holdout is \(holdout), not in 0..<1")
+    }
+    guard (holdout > 0) == (holdoutOutput != nil) else {
+      throw ValidationError("--holdout and --holdout-output need each other")
+    }
+    if let holdoutOutput, holdoutOutput == common.output ?? "-" {
+      throw ValidationError("--holdout-output and the output are the same: \(holdoutOutput)")
+    }
+    if separator == .eos && pack == .document {
+      throw ValidationError("--separator eos is for --pack stream")
+    }
+  }
+
+  func run() throws {
+    let cost = CostLine()
+    let tokenizer = try openTokenizer(self.tokenizer)
+    if separator == .eos && tokenizer.endOfSequence == nil {
+      throw ToolError("\(self.tokenizer): no end-of-text token for --separator eos")
+    }
+    let files = try (inputs.isEmpty ? ["-"] : inputs).map { try InputFile.openText($0) }
+    let main = try ChunkOutput(self, common.output, tokenizer)
+    let held = try holdoutOutput.map { try ChunkOutput(self, $0, tokenizer) }
+
+    let encoder = DocumentEncoder(
+      tokenizer: tokenizer,
+      parser: DocumentParser(textField: textField, sourceField: sourceField),
+      specialTokens: specialTokens, threads: common.threadCount)
+    let progress = Progress("documents", quiet: common.quiet)
+    var corpus = Corpus(budget: TokenBudget(maxTokens), split: HoldoutSplit(fraction: holdout))
+    let digest = DigestState()
+    for file in files where !corpus.isComplete {
+      let reader = DocumentReader(
+        name: file.name ?? "standard input", format: format, read: file.read)
+      while !corpus.isComplete, let batch = try reader.nextBatch() {
+        for (raw, document) in zip(batch, try encoder.encode(batch)) where !corpus.isComplete {
+          raw.contents.withUnsafeBytes { digest.update($0) }
+          try corpus.append(document, to: main.append)
+        }
+        progress.update(corpus.documents, note: "\(corpus.tokens) tokens")
+      }
+    }
+    progress.finish()
+
+    for document in corpus.heldOut { try held?.append(document) }
+    let inputDigest = digest.digest
+    try held?.finish(sources: corpus.sources, input: inputDigest)
+    try main.finish(sources: corpus.sources, input: inputDigest)
+    if let held { common.note("held out: \(held.documents) documents, \(held.rows) rows") }
+    cost.print(
+      rows: main.rows + (held?.rows ?? 0), tokens: corpus.tokens,
+      others: ["\(corpus.documents) documents"], options: common)
+  }
+
+  /// The tokenizer of a GGUF file.
+  private func openTokenizer(_ path: String) throws -> BytePairTokenizer {
+    let file = try GGUFFile(path: path)
+    func value<Value>(_ key: String, _ value: (GGUFValue) -> Value?) throws -> Value {
+      guard let value = file.metadata["tokenizer.ggml.\(key)"].flatMap(value) else {
+        throw ToolError("\(path): no tokenizer: tokenizer.ggml.\(key) is missing")
+      }
+      return value
+    }
+    let model = try value("model", \.stringValue)
+    guard model == "gpt2" else {
+      throw ToolError("\(path): tokenizer model \(model) is not supported (gpt2 is)")
+    }
+    let tokens = try value("tokens", \.stringsValue)
+    func id(_ key: String) -> Int32? {
+      file.metadata["tokenizer.ggml.\(key)"]?.intValue.flatMap { Int32(exactly: $0) }
+    }
+    do {
+      return try BytePairTokenizer(
+        tokens: tokens, merges: value("merges", \.stringsValue),
+        tokenTypes: value("token_type", \.intsValue), preTokenizer: value("pre", \.stringValue),
+        name: file.metadata["general.name"]?.stringValue ?? "",
+        beginningOfSequence: id("bos_token_id"), endOfSequence: id("eos_token_id"))
+    } catch let error as TokenizerError {
+      throw ToolError("\(path): \(error)")
+    }
+  }
+}
+
+/// One shard that is being written. Block 0 waits for the sources and the input's digest, which
+/// only the end of the input tells; so an error leaves no partial output on a pipe either.
+private final class ChunkOutput {
+  private let file: OutputFile
+  private let writer: ChunkWriter
+  private let tokenizer: BytePairTokenizer
+  private var packer: ChunkPacker
+  private(set) var documents = 0
+
+  var rows: Int { writer.rows }
+
+  init(_ options: MLChunk, _ path: String?, _ tokenizer: BytePairTokenizer) throws {
+    file = try OutputFile(path)
+    self.tokenizer = tokenizer
+    let identity = tokenizer.identity
+    writer = ChunkWriter(
+      sink: file,
+      parameters: ChunkParameters(
+        chunkTokens: options.chunkTokens, segmentTokens: options.segmentTokens,
+        pack: options.pack.rawValue, sources: [],
+        tokenizer: TokenizerIdentity(
+          name: identity.name, vocabularySize: identity.vocabularySize, digest: identity.digest)),
+      provenance: options.common.provenance(
+        inputs: options.inputs, omitting: ["--holdout-output"]),
+      defersFirstBlock: true)
+    packer = ChunkPacker(
+      chunkTokens: options.chunkTokens, segmentTokens: options.segmentTokens,
+      packing: options.pack,
+      separator: options.separator == .eos ? tokenizer.endOfSequence : nil)
+  }
+
+  func append(_ document: NumberedDocument) throws {
+    documents += 1
+    try packer.append(document.ids, source: document.source, to: write)
+  }
+
+  func finish(sources: [String], input: Digest) throws {
+    try packer.finish(to: write)
+    try writer.finish(sources: sources, inputs: [input])
+    try file.commit()
+  }
+
+  private func write(_ chunk: PackedChunk) throws {
+    try writer.append(
+      Chunk(
+        tokens: chunk.tokens, document: chunk.document, ordinal: chunk.ordinal,
+        segment: chunk.segment, source: chunk.source,
+        text: tokenizer.decodeText(chunk.tokens, skippingSpecialTokens: true)))
+  }
+}
+
+runTool(MLChunk.self)

@@ -1,0 +1,92 @@
+import Dispatch
+import Synchronization
+import Tokenization
+
+/// A document as token ids.
+public struct EncodedDocument: Equatable, Sendable {
+  public var ids: [Int32]
+  public var source: String
+  /// The length of its text in bytes.
+  public var bytes: Int
+
+  public init(ids: [Int32], source: String, bytes: Int) {
+    self.ids = ids
+    self.source = source
+    self.bytes = bytes
+  }
+}
+
+/// Parses and tokenises documents on several threads; the result does not depend on how many.
+public struct DocumentEncoder: Sendable {
+  /// Long documents are tokenised in parts of about this many bytes.
+  private static let partSize = 1 << 18
+
+  private let tokenizer: BytePairTokenizer
+  private let parser: DocumentParser
+  private let specialTokens: SpecialTokenHandling
+  private let threads: Int
+
+  public init(
+    tokenizer: BytePairTokenizer, parser: DocumentParser, specialTokens: SpecialTokenHandling,
+    threads: Int
+  ) {
+    self.tokenizer = tokenizer
+    self.parser = parser
+    self.specialTokens = specialTokens
+    self.threads = max(1, threads)
+  }
+
+  /// The documents in order.
+  /// - Throws: the error of the first document that has one.
+  public func encode(_ batch: [RawDocument]) throws -> [EncodedDocument] {
+    let parsed = map(batch.count) { index -> Result<Document, DocumentError> in
+      do throws(DocumentError) {
+        return .success(try parser.document(batch[index]))
+      } catch {
+        return .failure(error)
+      }
+    }
+    let documents = try parsed.map { try $0.get() }
+    let parts = documents.indices.flatMap { index in
+      documents[index].text.withUnsafeBufferPointer { text in
+        tokenizer.independentParts(of: text, size: Self.partSize).map { (index, $0) }
+      }
+    }
+    let encoded = map(parts.count) { number in
+      let (index, range) = parts[number]
+      return documents[index].text.withUnsafeBufferPointer { text in
+        tokenizer.encode(
+          UnsafeBufferPointer(rebasing: text[range]), specialTokens: specialTokens)
+      }
+    }
+    var result = documents.map {
+      EncodedDocument(ids: [], source: $0.source, bytes: $0.text.count)
+    }
+    for (number, part) in parts.enumerated() {
+      if part.1.lowerBound == 0 {
+        result[part.0].ids = encoded[number]
+      } else {
+        result[part.0].ids += encoded[number]
+      }
+    }
+    return result
+  }
+
+  /// `body` of 0, 1, … on up to `threads` threads, results in order.
+  private func map<Value: Sendable>(
+    _ count: Int, _ body: @Sendable (Int) -> Value
+  ) -> [Value] {
+    if threads == 1 || count < 2 { return (0..<count).map(body) }
+    let next = Atomic(0)
+    let results = Mutex([Value?](repeating: nil, count: count))
+    DispatchQueue.concurrentPerform(iterations: min(threads, count)) { _ in
+      while true {
+        let index = next.add(1, ordering: .relaxed).oldValue
+        if index >= count { return }
+        let value = body(index)
+        results.withLock { $0[index] = value }
+      }
+    }
+    return results.withLock { $0.map { $0! } }
+  }
+}
