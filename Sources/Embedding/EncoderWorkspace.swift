@@ -18,6 +18,10 @@ public final class EncoderWorkspace {
     wide = .allocate(capacity: 1)
   }
 
+  public convenience init(_ retriever: Retriever) {
+    self.init(retriever.encoder.configuration)
+  }
+
   deinit { release() }
 
   func reserve(rows: Int, tile: Int) {

@@ -33,7 +33,7 @@ public struct ChunkText: Sendable {
 public enum EmbeddingRequest: Equatable, Sendable {
   case key(document: Int64, segment: Int32, text: [UInt8])
   /// `text` is empty where nothing stands before the block: its query is the zero vector.
-  case query(row: Int64, text: [UInt8])
+  case query(row: Int, text: [UInt8])
 }
 
 /// Cuts a stream of chunks into retrieval blocks and finds the text of each block's query.
@@ -44,11 +44,12 @@ public enum EmbeddingRequest: Equatable, Sendable {
 /// let it reach further back. Memory: one query's chunks, and with `current` one block's.
 public struct QuerySpans {
   public let queryProtocol: QueryProtocol
-  private let queryTokens: Int
+  /// W and R; W is 0 where there are no queries.
+  public let queryTokens, blockTokens: Int
   private let rowsPerBlock: Int
   private let crossesDocuments: Bool
 
-  private var row: Int64 = 0
+  private var row = 0
   private var last: ChunkText?
   private var rowsInBlock = 0
   /// `previous`: the chunks before the next row that fit a query.
@@ -83,7 +84,8 @@ public struct QuerySpans {
         "--block-tokens \(blockTokens) does not divide segment_tokens \(segmentTokens)")
     }
     self.queryProtocol = queryProtocol
-    self.queryTokens = queryTokens
+    self.queryTokens = queryProtocol == .none ? 0 : queryTokens
+    self.blockTokens = blockTokens
     rowsPerBlock = blockTokens / chunkTokens
     self.crossesDocuments = crossesDocuments
   }
@@ -131,7 +133,7 @@ public struct QuerySpans {
     guard !block.isEmpty else { return }
     var own = SpanWindow()
     for chunk in block { own.append(chunk, limit: queryTokens) }
-    try emit(.query(row: row - Int64(block.count), text: own.text))
+    try emit(.query(row: row - block.count, text: own.text))
     for chunk in block { try emit(chunk.key) }
     block.removeAll(keepingCapacity: true)
   }

@@ -28,7 +28,7 @@ public final class RequestEmbedder {
   public init(_ retriever: Retriever, threads: Int) {
     self.retriever = retriever
     workers = Workers(threads: threads)
-    workspaces = (0..<threads).map { _ in EncoderWorkspace(retriever.encoder.configuration) }
+    workspaces = (0..<threads).map { _ in EncoderWorkspace(retriever) }
   }
 
   /// Takes a request; `emit` gets those whose vectors are ready, each with its vector [dimension].

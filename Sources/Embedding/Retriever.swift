@@ -23,14 +23,17 @@ public final class Retriever: Sendable {
   ///   - maximumLength: instead of the folder's `max_seq_length`, in 2…positions.
   /// - Throws: an error of one line that names the file and what is missing, wrong or unsupported.
   public init(folder: String, maximumLength: Int? = nil) throws {
-    let settings = try RetrieverSettings { file in
-      try optionalFile(folder + "/" + file).map { try parsed($0) }
+    let settings = try naming(folder) {
+      try RetrieverSettings { try json($0, in: folder) }
     }
     let encoderFolder = settings.encoderPath.isEmpty ? folder : folder + "/" + settings.encoderPath
     let model = try ModelFiles.open(path: encoderFolder)
-    encoder = try naming(encoderFolder) {
-      try BERTEncoder(
-        configuration: EncoderConfiguration(model.configuration), tensors: model.tensors)
+    (encoder, tokenizer) = try naming(encoderFolder) {
+      let configuration = try EncoderConfiguration(model.configuration)
+      return (
+        try BERTEncoder(configuration: configuration, tensors: model.tensors),
+        try wordPieceTokenizer(folder: encoderFolder, limit: configuration.vocabularySize)
+      )
     }
     let positions = encoder.configuration.positions
     let length = maximumLength ?? settings.maximumLength ?? positions
@@ -38,12 +41,10 @@ public final class Retriever: Sendable {
       throw EmbeddingError(
         "\(folder): a maximum length of \(length) is not in 2…\(positions) (max_position_embeddings)")
     }
-    tokenizer = try wordPieceTokenizer(
-      folder: encoderFolder, vocabularyLimit: encoder.configuration.vocabularySize)
-    name = model.name
+    self.maximumLength = length
     pooling = settings.pooling
     lowercasesText = settings.lowercasesText
-    self.maximumLength = length
+    name = folder.split(separator: "/").last.map(String.init) ?? folder
     digest = hexadecimal([
       model.digest, tokenizer.identity.digest, pooling.rawValue, "\(length)", "\(lowercasesText)",
     ])
@@ -68,13 +69,19 @@ public final class Retriever: Sendable {
   }
 }
 
-/// nil when there is no such file.
-private func optionalFile(_ path: String) throws -> MappedFile? {
-  access(path, F_OK) == 0 ? try MappedFile(path: path) : nil
+/// A file of the folder; nil when there is none.
+private func optionalFile(_ name: String, in folder: String) throws -> MappedFile? {
+  let path = folder + "/" + name
+  guard access(path, F_OK) == 0 else { return nil }
+  do { return try MappedFile(path: path) } catch let error as WeightsError {
+    throw EmbeddingError("\(name): \(error.message)")
+  }
 }
 
-private func parsed(_ file: MappedFile) throws -> JSONValue {
-  try naming(file.path) { try JSONValue(parsing: file.bytes) }
+private func json(_ name: String, in folder: String) throws -> JSONValue? {
+  try optionalFile(name, in: folder).map { file in
+    try naming(name) { try file.withBytes { try JSONValue(parsing: $0) } }
+  }
 }
 
 /// An error of the body with the file or folder before it.
@@ -82,25 +89,30 @@ private func naming<T>(_ path: String, _ body: () throws -> T) throws -> T {
   do { return try body() } catch { throw EmbeddingError("\(path): \(error)") }
 }
 
-private func wordPieceTokenizer(
-  folder: String, vocabularyLimit: Int
-) throws -> WordPieceTokenizer {
-  let path = folder + "/vocab.txt"
-  guard let vocabulary = try optionalFile(path) else {
-    throw EmbeddingError("\(folder): no vocab.txt: only WordPiece vocabularies are supported")
+private func wordPieceTokenizer(folder: String, limit: Int) throws -> WordPieceTokenizer {
+  let settingsFile = "tokenizer_config.json"
+  let settings = try json(settingsFile, in: folder) ?? .object([:])
+  let names = ["BertTokenizer", "BertTokenizerFast"]
+  if let name = settings["tokenizer_class"]?.stringValue, !names.contains(name) {
+    throw EmbeddingError("\(settingsFile): tokenizer_class \(name) is not supported")
   }
-  let settingsPath = folder + "/tokenizer_config.json"
-  let settings = try optionalFile(settingsPath).map { try parsed($0) } ?? .object([:])
-  let lowercase = settings["do_lower_case"]?.boolValue ?? true
-  let tokenizer = try naming(path) {
+  if settings["do_basic_tokenize"]?.boolValue == false {
+    throw EmbeddingError("\(settingsFile): do_basic_tokenize false is not supported")
+  }
+  let file = "vocab.txt"
+  guard let vocabulary = try optionalFile(file, in: folder) else {
+    throw EmbeddingError("no vocab.txt: only WordPiece vocabularies are supported")
+  }
+  let tokenizer = try naming(file) {
     try WordPieceTokenizer(
-      vocabulary: String(decoding: vocabulary.bytes, as: UTF8.self), lowercase: lowercase,
-      stripAccents: settings["strip_accents"]?.boolValue ?? lowercase,
+      vocabulary: vocabulary.withBytes { String(decoding: $0, as: UTF8.self) },
+      lowercase: settings["do_lower_case"]?.boolValue ?? true,
+      stripAccents: settings["strip_accents"]?.boolValue,
       chineseCharacters: settings["tokenize_chinese_chars"]?.boolValue ?? true)
   }
   let size = tokenizer.identity.vocabularySize
-  guard size <= vocabularyLimit else {
-    throw EmbeddingError("\(path): \(size) tokens, config.json has a vocab_size of \(vocabularyLimit)")
+  guard size <= limit else {
+    throw EmbeddingError("\(file): \(size) tokens, but config.json has vocab_size \(limit)")
   }
   return tokenizer
 }

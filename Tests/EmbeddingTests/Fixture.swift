@@ -25,7 +25,7 @@ struct Fixture {
   func integers(_ tensor: String) throws -> [Int] {
     let file = try MappedSafetensors(path: path + "/tensors.safetensors")
     let entry = try XCTUnwrap(file.entry(tensor))
-    return try file.bytes(entry).withMemoryRebound(to: Int64.self) { $0.map { Int($0) } }
+    return try file.withBytes(of: entry) { $0.withMemoryRebound(to: Int64.self) { $0.map { Int($0) } } }
   }
 
   func weights(_ file: String = "weights.safetensors") throws -> [String: StoredTensor] {

@@ -63,7 +63,7 @@ final class QuerySpansTests: XCTestCase {
           queryProtocol == .previous
           ? chunks.indices.filter { $0 < row && sameContext($0, row) }
           : Array(segmentRows[place...].prefix(rowsPerBlock))
-        requests.append(.query(row: Int64(row), text: text(rows)))
+        requests.append(.query(row: row, text: text(rows)))
       }
       requests.append(
         .key(

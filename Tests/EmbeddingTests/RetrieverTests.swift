@@ -1,0 +1,197 @@
+import Embedding
+import Foundation
+import Safetensors
+import XCTest
+
+final class RetrieverTests: XCTestCase {
+  /// The folder of a random model of two layers, small enough to be written in a test.
+  private var folder = ""
+
+  override func setUpWithError() throws {
+    folder = NSTemporaryDirectory() + "retriever-\(UUID().uuidString)"
+    let manager = FileManager.default
+    try manager.createDirectory(
+      atPath: folder + "/1_Pooling", withIntermediateDirectories: true)
+    let fixture = Fixture("bert-tiny")
+    for (file, name) in [("config.json", "config.json"), ("weights.safetensors", "model.safetensors")] {
+      try manager.copyItem(atPath: "\(fixture.path)/\(file)", toPath: "\(folder)/\(name)")
+    }
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    let letters = "abcdefghijklmnopqrstuvwxyz".map { String($0) }
+    try write(
+      "vocab.txt", (special + letters + letters.map { "##" + $0 }).joined(separator: "\n") + "\n")
+    try write(
+      "modules.json",
+      """
+      [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+       {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+      """)
+    try write("1_Pooling/config.json", #"{"pooling_mode_cls_token": true}"#)
+  }
+
+  override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
+
+  private func write(_ file: String, _ text: String) throws {
+    try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/" + file))
+  }
+
+  private func remove(_ file: String) throws {
+    try FileManager.default.removeItem(atPath: folder + "/" + file)
+  }
+
+  private func opening() -> String {
+    message { _ = try Retriever(folder: folder) }
+      .replacing(folder, with: "DIR")
+  }
+
+  func testSettingsAreRead() throws {
+    let all = try Retriever(folder: folder)
+    XCTAssertEqual(all.maximumLength, 40)
+    XCTAssertEqual(all.pooling, .cls)
+    XCTAssertEqual(all.dimension, 48)
+    XCTAssertEqual(all.tokens(of: Array(" \u{1c}Ab\u{3000}".utf8)), [2, 5, 32, 3])
+    try write("sentence_bert_config.json", #"{"max_seq_length": 5, "do_lower_case": true}"#)
+    try write("1_Pooling/config.json", #"{"pooling_mode_mean_tokens": true}"#)
+    try write("tokenizer_config.json", #"{"do_lower_case": false}"#)
+    let short = try Retriever(folder: folder + "/")
+    XCTAssertEqual(short.name, all.name)
+    XCTAssertEqual(short.maximumLength, 5)
+    XCTAssertEqual(short.pooling, .mean)
+    XCTAssertEqual(short.tokens(of: Array("aBc de".utf8)), [2, 5, 32, 33, 3])
+    XCTAssertNotEqual(short.digest, all.digest)
+    XCTAssertEqual(short.digest.count, 16)
+  }
+
+  func testModulesThatAreNotSupportedAreNamed() throws {
+    try write(
+      "modules.json",
+      """
+      [{"path": "", "type": "sentence_transformers.models.Transformer"},
+       {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+       {"path": "2_Dense", "type": "sentence_transformers.models.Dense"}]
+      """)
+    XCTAssertEqual(opening(), "DIR: modules.json: module Dense is not supported here")
+    try write("modules.json", #"[{"path": "../x", "type": "a.Transformer"}]"#)
+    XCTAssertEqual(opening(), "DIR: modules.json: path ../x leaves the folder")
+    try write("modules.json", "{}")
+    XCTAssertEqual(opening(), "DIR: modules.json: not an array")
+    try write("modules.json", "[")
+    XCTAssertTrue(opening().hasPrefix("DIR: modules.json: not JSON at byte 1"), opening())
+    try remove("modules.json")
+    XCTAssertEqual(opening(), "DIR: no modules.json: not a sentence-transformers folder")
+    folder += "-absent"
+    XCTAssertEqual(opening(), "DIR: no modules.json: not a sentence-transformers folder")
+  }
+
+  func testPoolingThatIsNotSupportedIsNamed() throws {
+    let only = "is not supported, only mean_tokens or cls_token"
+    try write("1_Pooling/config.json", #"{"pooling_mode_max_tokens": true}"#)
+    XCTAssertEqual(opening(), "DIR: 1_Pooling/config.json: pooling max_tokens \(only)")
+    try write(
+      "1_Pooling/config.json",
+      #"{"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": true}"#)
+    XCTAssertEqual(
+      opening(), "DIR: 1_Pooling/config.json: pooling cls_token + mean_tokens \(only)")
+    try write("1_Pooling/config.json", "{}")
+    XCTAssertEqual(opening(), "DIR: 1_Pooling/config.json: pooling none \(only)")
+    try remove("1_Pooling/config.json")
+    XCTAssertEqual(opening(), "DIR: 1_Pooling/config.json is missing or not an object")
+  }
+
+  func testTokenizersThatDoNotFitAreNamed() throws {
+    try remove("vocab.txt")
+    XCTAssertEqual(opening(), "DIR: no vocab.txt: only WordPiece vocabularies are supported")
+    try write("vocab.txt", "a\nb\n")
+    XCTAssertEqual(opening(), "DIR: vocab.txt: the vocabulary has no [UNK]")
+    let special = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n"
+    try write("vocab.txt", special + (0..<117).map { "t\($0)\n" }.joined())
+    XCTAssertEqual(opening(), "DIR: vocab.txt: 121 tokens, but config.json has vocab_size 120")
+    try write("tokenizer_config.json", #"{"tokenizer_class": "MPNetTokenizer"}"#)
+    XCTAssertEqual(
+      opening(), "DIR: tokenizer_config.json: tokenizer_class MPNetTokenizer is not supported")
+  }
+
+  func testLengthsThatDoNotFitAreNamed() throws {
+    try write("sentence_bert_config.json", #"{"max_seq_length": 41}"#)
+    XCTAssertEqual(
+      opening(), "DIR: a maximum length of 41 is not in 2…40 (max_position_embeddings)")
+    try write("sentence_bert_config.json", #"{"max_seq_length": 1}"#)
+    XCTAssertEqual(
+      opening(), "DIR: sentence_bert_config.json: max_seq_length 1 is not a length of 2 or more")
+  }
+
+  func testWeightsThatDoNotFitAreNamed() throws {
+    let path = folder + "/model.safetensors"
+    let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    for count in [0, 7, 100, bytes.count / 2, bytes.count - 1] {
+      try bytes.prefix(count).write(to: URL(fileURLWithPath: path))
+      XCTAssertTrue(opening().hasPrefix("DIR/model.safetensors: "), opening())
+    }
+    try remove("model.safetensors")
+    XCTAssertEqual(opening(), "DIR: neither model.safetensors nor model.safetensors.index.json")
+  }
+
+  func testVectorsEqualTheReference() throws {
+    let model = try miniLMFolder()
+    let fixture = Fixture("minilm")
+    let texts = try XCTUnwrap(fixture.json("case.json")["texts"]?.arrayValue)
+    let strings = try texts.map { Array(try XCTUnwrap($0["text"]?.stringValue).utf8) }
+    for length in [256, 512] {
+      let retriever = try Retriever(folder: model, maximumLength: length)
+      for (text, string) in zip(texts, strings) {
+        let ids = try XCTUnwrap(text["ids_full"]?.arrayValue).compactMap(\.intValue)
+        let own = retriever.tokens(of: string)
+        XCTAssertEqual(own.dropLast(), ids.prefix(own.count - 1).map { Int32($0) })
+        XCTAssertEqual(own.count, min(ids.count, length))
+      }
+      let vectors = retriever.vectors(of: strings, workspace: EncoderWorkspace(retriever))
+      let expected = try fixture.floats("embeddings_\(length)")
+      XCTAssertLessThan(maximumDifference(vectors, expected), 1e-6)
+      XCTAssertGreaterThan(leastCosine(vectors, expected, width: 384), 0.999999)
+    }
+    XCTAssertEqual(try Retriever(folder: model).maximumLength, 256)
+    XCTAssertEqual(try Retriever(folder: model).name, "minilm")
+  }
+
+  /// Bit for bit the same for every number of threads, in the order of the requests.
+  func testEmbedderIsDeterministic() throws {
+    try write("1_Pooling/config.json", #"{"pooling_mode_mean_tokens": true}"#)
+    let retriever = try Retriever(folder: folder)
+    var random = SplitMix(seed: 3)
+    let requests = (0..<1500).map { index -> EmbeddingRequest in
+      let letters = Int.random(in: 0..<60, using: &random)
+      let text = (0..<letters).map { _ in UInt8.random(in: 97...122, using: &random) }
+      return index % 3 == 0
+        ? .query(row: index, text: text) : .key(document: 0, segment: Int32(index), text: text)
+    }
+    func embed(threads: Int) throws -> [[Float]] {
+      let embedder = RequestEmbedder(retriever, threads: threads)
+      var order: [EmbeddingRequest] = []
+      var vectors: [[Float]] = []
+      let emit = { (request: EmbeddingRequest, vector: [Float]) in
+        order.append(request)
+        vectors.append(vector)
+      }
+      for request in requests { try embedder.append(request, emit) }
+      try embedder.finish(emit)
+      XCTAssertEqual(order, requests)
+      return vectors
+    }
+    let one = try embed(threads: 1)
+    XCTAssertEqual(one, try embed(threads: 2))
+    XCTAssertEqual(one, try embed(threads: 3))
+    for (request, vector) in zip(requests, one) {
+      let norm = vector.reduce(0) { $0 + Double($1) * Double($1) }
+      if case .query(_, let text) = request, text.isEmpty {
+        XCTAssertEqual(norm, 0)
+      } else {
+        XCTAssertEqual(norm, 1, accuracy: 1e-6)
+      }
+    }
+  }
+
+  func testEmbedderWithoutRequests() throws {
+    let embedder = RequestEmbedder(try Retriever(folder: folder), threads: 2)
+    for _ in 0..<2 { try embedder.finish { _, _ in XCTFail("a vector out of nothing") } }
+  }
+}
