@@ -82,7 +82,9 @@ let package = Package(
       name: "ModelingTests", dependencies: ["Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
     .testTarget(
       name: "EmbeddingTests", dependencies: ["Embedding", "Kernels", "Weights", "Tokenization", "Safetensors", "TestSupport"]),
-    .testTarget(name: "IndexingTests", dependencies: ["Indexing", "Kernels", "TestSupport"]),
+    .testTarget(
+      name: "IndexingTests",
+      dependencies: ["Indexing", "Kernels", "Records", "ShardIO", "TestSupport", "ml-index"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Modeling", "Safetensors", "TestSupport"]),
