@@ -48,7 +48,8 @@ public struct MappedSafetensors: Sendable {
     try withExtendedLifetime(file) { try body(bytes(entry)) }
   }
 
-  private func bytes(_ entry: TensorEntry) throws -> UnsafeRawBufferPointer {
+  /// The same for a caller that keeps this value alive while it reads, as a stored property does.
+  public func bytes(_ entry: TensorEntry) throws -> UnsafeRawBufferPointer {
     let (lower, underflow) = entry.range.lowerBound.addingReportingOverflow(dataOffset)
     let (upper, overflow) = entry.range.upperBound.addingReportingOverflow(dataOffset)
     guard !underflow, !overflow, lower >= 0, upper <= file.bytes.count else {

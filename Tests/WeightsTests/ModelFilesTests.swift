@@ -1,5 +1,6 @@
 import Glibc
 import Safetensors
+import TestSupport
 import Weights
 import XCTest
 

@@ -1,9 +1,10 @@
 import Safetensors
+import TestSupport
 import Weights
 import XCTest
 
 /// The demo's base model against values dequantised by an independent program (fixture smollm2).
-final class SmolLM2Tests: XCTestCase {
+final class SmolLM2WeightsTests: XCTestCase {
   private func open() throws -> ModelFiles {
     try ModelFiles.open(
       path: cachedModel("smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"))

@@ -57,21 +57,8 @@ func folderNames(_ path: String) -> [String] {
   return names.sorted()
 }
 
-func readBytes(_ path: String) throws -> [UInt8] { try MappedFile(path: path).withBytes { Array($0) } }
-
-/// A file of Tests/Fixtures.
-func fixture(_ name: String) -> String {
-  let folders = #filePath.split(separator: "/").dropLast(2)
-  return "/" + folders.joined(separator: "/") + "/Fixtures/" + name
-}
-
-/// A model of the cache that `make test` fills.
-func cachedModel(_ name: String) throws -> String {
-  let environment = { (key: String) in getenv(key).map { String(cString: $0) } }
-  let cache = environment("XDG_CACHE_HOME") ?? (environment("HOME") ?? "") + "/.cache"
-  let path = cache + "/memlong/models/" + name
-  guard access(path, R_OK) == 0 else { throw XCTSkip("\(path) is absent") }
-  return path
+func readBytes(_ path: String) throws -> [UInt8] {
+  try MappedFile(path: path).withBytes { Array($0) }
 }
 
 /// The one-line message of the `WeightsError` that `body` throws.
