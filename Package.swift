@@ -36,13 +36,14 @@ let package = Package(
     .target(name: "Training", dependencies: ["Modeling", "Kernels", "Weights", "Safetensors"]),
     .target(name: "Evaluation", dependencies: ["Modeling", "Safetensors"]),
 
-    // Joins records to models: lanes of segments, plans, a model with its adapters
-    .target(
-      name: "ModelIO",
-      dependencies: ["Records", "ShardIO", "Modeling", "Weights", "Tokenization", "Safetensors"]),
-
     // MARK: - Tools: parse, open, loop, count, report
     .target(name: "ToolSupport", dependencies: ["ShardIO", "CZstd", "CZlib", parser]),
+    // Joins records to models for ml-train and ml-eval: lanes, plans, a model with its adapters
+    .target(
+      name: "ModelSupport",
+      dependencies: [
+        "ToolSupport", "Records", "ShardIO", "Modeling", "Weights", "Safetensors", parser,
+      ]),
     .executableTarget(
       name: "ml-shard", dependencies: ["ToolSupport", "Records", "ShardIO", "Safetensors", parser]),
     .executableTarget(
@@ -59,13 +60,13 @@ let package = Package(
     .executableTarget(
       name: "ml-train",
       dependencies: [
-        "ToolSupport", "ModelIO", "Records", "ShardIO", "Training", "Modeling", "Safetensors",
+        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Training", "Modeling", "Safetensors",
         parser,
       ]),
     .executableTarget(
       name: "ml-eval",
       dependencies: [
-        "ToolSupport", "ModelIO", "Records", "ShardIO", "Evaluation", "Modeling", "Safetensors",
+        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Evaluation", "Modeling", "Safetensors",
         parser,
       ]),
 

@@ -4,10 +4,11 @@ import CKernels
 public func geluForward(_ x: MutableFloats, count: Int, workers: Workers) {
   workers.forRanges(count, grain: elementGrain) { range in
     let p = x + range.lowerBound
-    eachVector(range.count) { i, n in
+    @inline(__always) func step(_ i: Int, _ n: Int) {
       let v = load(p + i, n)
       store(p + i, v * 0.5 * (1 + ml_erf(v * 0.707_106_77)), n)
     }
+    eachVector(range.count, step)
   }
 }
 
@@ -17,10 +18,11 @@ public func swiGLUForward(
 ) {
   workers.forRanges(count, grain: elementGrain) { range in
     let (o, g, u) = (out + range.lowerBound, gate + range.lowerBound, up + range.lowerBound)
-    eachVector(range.count) { i, n in
+    @inline(__always) func step(_ i: Int, _ n: Int) {
       let v = load(g + i, n)
       store(o + i, v * ml_sigmoid(v) * load(u + i, n), n)
     }
+    eachVector(range.count, step)
   }
 }
 
@@ -32,7 +34,7 @@ public func swiGLUBackward(
 ) {
   workers.forRanges(count, grain: elementGrain) { range in
     let first = range.lowerBound
-    eachVector(range.count) { i, n in
+    @inline(__always) func step(_ i: Int, _ n: Int) {
       let g = load(gate + first + i, n)
       let u = load(up + first + i, n)
       let d = load(dOut + first + i, n)
@@ -40,5 +42,6 @@ public func swiGLUBackward(
       store(dUp + first + i, d * g * s, n)
       store(dGate + first + i, d * u * s * (1 + g * (1 - s)), n)
     }
+    eachVector(range.count, step)
   }
 }

@@ -18,7 +18,7 @@ public func adamW(
   workers.forRanges(count, grain: elementGrain) { range in
     let first = range.lowerBound
     let (p, g, mean, square) = (parameters + first, gradients + first, m + first, v + first)
-    eachVector(range.count) { i, n in
+    @inline(__always) func step(_ i: Int, _ n: Int) {
       let gradient = load(g + i, n) * factor
       let mi = ml_madd(load(mean + i, n), b1, gradient * c1)
       let vi = ml_madd(load(square + i, n), b2, gradient * gradient * c2)
@@ -27,5 +27,6 @@ public func adamW(
       let denominator = ml_madd(ml_sqrt(vi), inverseRoot, small)
       store(p + i, ml_madd(mi / denominator, stepSize, load(p + i, n) * decay), n)
     }
+    eachVector(range.count, step)
   }
 }

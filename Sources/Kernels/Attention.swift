@@ -45,16 +45,12 @@ private func exponentialRow(
 ) -> (largest: Float, sum: Float) {
   let largest = maximum(x, seen)
   var sums = SIMD16<Float>.zero
-  eachVector(seen) { i, n in
-    var e = ml_exp(load(x + i, n) - largest)
-    if n < 16 { e = ml_clear_after(e, n) }
+  @inline(__always) func step(_ i: Int, _ n: Int) {
+    let e = ml_first(ml_exp(load(x + i, n) - largest), n)
     store(x + i, e, n)
     sums += e
   }
+  eachVector(seen, step)
   (x + seen).update(repeating: 0, count: width - seen)
   return (largest, ml_sum(sums))
-}
-
-private func scaleRow(_ x: MutableFloats, _ factor: Float, _ count: Int) {
-  eachVector(count) { i, n in store(x + i, load(x + i, n) * factor, n) }
 }

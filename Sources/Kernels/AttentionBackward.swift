@@ -130,7 +130,9 @@ private struct AttentionBackward {
       let lse = logSumExp[head * input.tokens + t]
       let (pRow, dRow) = (p + i * stride, dl + i * stride)
       let seen = input.causal ? t + 1 : visible
-      if m > 0 { memorySum += Double(softmaxGradientRow(pRow, dRow, lse, delta, seen: m, width: m)) }
+      if m > 0 {
+        memorySum += Double(softmaxGradientRow(pRow, dRow, lse, delta, seen: m, width: m))
+      }
       localSum += Double(
         softmaxGradientRow(pRow + m, dRow + m, lse, delta, seen: seen, width: visible))
     }
@@ -150,10 +152,11 @@ private struct AttentionBackward {
           for t in range where t < extents[tile % shares] {
             let toK = dk + t * shape.keyStride + kv * size
             let toV = dv + t * shape.valueStride + kv * size
-            eachVector(size) { i, n in
+            @inline(__always) func step(_ i: Int, _ n: Int) {
               store(toK + i, load(toK + i, n) + load(from + t * size + i, n), n)
               store(toV + i, load(toV + i, n) + load(fromV + t * size + i, n), n)
             }
+            eachVector(size, step)
           }
         }
       }
@@ -167,14 +170,15 @@ private func softmaxGradientRow(
   _ p: MutableFloats, _ dl: MutableFloats, _ lse: Float, _ delta: Float, seen: Int, width: Int
 ) -> Float {
   var sums = SIMD16<Float>.zero
-  eachVector(seen) { i, n in
+  @inline(__always) func step(_ i: Int, _ n: Int) {
     let l = load(p + i, n)
     let e = ml_exp(l - lse)
     let d = e * (load(dl + i, n) - delta)
     store(p + i, e, n)
     store(dl + i, d, n)
-    sums = ml_madd(n == 16 ? d : ml_clear_after(d, n), l, sums)
+    sums = ml_madd(ml_first(d, n), l, sums)
   }
+  eachVector(seen, step)
   (p + seen).update(repeating: 0, count: width - seen)
   (dl + seen).update(repeating: 0, count: width - seen)
   return ml_sum(sums)

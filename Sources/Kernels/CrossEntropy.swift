@@ -24,8 +24,7 @@ public func crossEntropy(
         ? exponentialSum(row, largest, vocabulary) : exponentials(row, largest, vocabulary)
       losses?[t] = ml_scalar_log(sum) + Double(largest) - Double(wanted)
       guard let scale else { continue }
-      let factor = SIMD16<Float>(repeating: Float(Double(scale) / sum))
-      eachVector(vocabulary) { i, n in store(row + i, load(row + i, n) * factor, n) }
+      scaleRow(row, Float(Double(scale) / sum), vocabulary)
       row[target] -= scale
     }
   }
@@ -43,13 +42,15 @@ public func crossEntropyForward(
 
 /// The largest of x (count > 0); NaNs are passed over.
 func maximum(_ x: Floats, _ count: Int) -> Float {
-  var largest = SIMD16<Float>(repeating: -.infinity)
+  var a = SIMD16<Float>(repeating: -.infinity)
+  var b = a
   var i = 0
-  while i + 16 <= count {
-    largest = ml_max(ml_load(x + i), largest)
-    i += 16
+  while i + 32 <= count {
+    a = ml_max(ml_load(x + i), a)
+    b = ml_max(ml_load(x + i + 16), b)
+    i += 32
   }
-  var result = ml_largest(largest)
+  var result = ml_largest(ml_max(a, b))
   while i < count {
     result = x[i] > result ? x[i] : result
     i += 1
@@ -67,10 +68,11 @@ private func exponentialSum(_ x: MutableFloats, _ largest: Float, _ count: Int) 
   for first in stride(from: 0, to: count, by: sumRun) {
     var sums = SIMD16<Float>.zero
     let p = x + first
-    eachVector(min(sumRun, count - first)) { i, n in
+    @inline(__always) func step(_ i: Int, _ n: Int) {
       let e = ml_exp(load(p + i, n) - largest)
-      sums += n == 16 ? e : ml_clear_after(e, n)
+      sums += ml_first(e, n)
     }
+    eachVector(min(sumRun, count - first), step)
     total += Double(ml_sum(sums))
   }
   return total
@@ -82,11 +84,12 @@ private func exponentials(_ x: MutableFloats, _ largest: Float, _ count: Int) ->
   for first in stride(from: 0, to: count, by: sumRun) {
     var sums = SIMD16<Float>.zero
     let p = x + first
-    eachVector(min(sumRun, count - first)) { i, n in
+    @inline(__always) func step(_ i: Int, _ n: Int) {
       let e = ml_exp(load(p + i, n) - largest)
       store(p + i, e, n)
-      sums += n == 16 ? e : ml_clear_after(e, n)
+      sums += ml_first(e, n)
     }
+    eachVector(min(sumRun, count - first), step)
     total += Double(ml_sum(sums))
   }
   return total

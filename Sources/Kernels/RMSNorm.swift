@@ -1,7 +1,7 @@
 import CKernels
 
 /// Rows of a normalisation's tile.
-private let normRows = 32
+let normRows = 32
 
 /// out[T,W] = weight * (x * r), r = 1 / sqrt(mean(x^2) + epsilon) of each row, kept in inverseRMS[T].
 public func rmsNormForward(
@@ -14,9 +14,10 @@ public func rmsNormForward(
       let r = 1 / (dot(row, row, width) / Float(width) + epsilon).squareRoot()
       inverseRMS[t] = r
       let scale = SIMD16<Float>(repeating: r)
-      eachVector(width) { i, n in
+      @inline(__always) func step(_ i: Int, _ n: Int) {
         store(to + i, load(weight + i, n) * (load(row + i, n) * scale), n)
       }
+      eachVector(width, step)
     }
   }
 }
@@ -46,41 +47,22 @@ private func rmsNormBackwardRow(
   _ dx: MutableFloats, _ dWeight: MutableFloats?, _ dOut: Floats, _ x: Floats, _ weight: Floats,
   _ r: Float, _ width: Int
 ) {
-  var projection = SIMD16<Float>.zero
-  eachVector(width) { i, n in
-    projection = ml_madd(load(weight + i, n) * load(dOut + i, n), load(x + i, n), projection)
+  var sums = SIMD16<Float>.zero
+  @inline(__always) func project(_ i: Int, _ n: Int) {
+    sums = ml_madd(load(weight + i, n) * load(dOut + i, n), load(x + i, n), sums)
   }
+  eachVector(width, project)
   let scale = SIMD16<Float>(repeating: r)
-  let pull = SIMD16<Float>(repeating: -r * r * r * ml_sum(projection) / Float(width))
-  eachVector(width) { i, n in
-    let (d, v) = (load(dOut + i, n), load(x + i, n))
-    let own = ml_madd(load(weight + i, n) * d, scale, load(dx + i, n))
-    store(dx + i, ml_madd(v, pull, own), n)
-    if let dWeight { store(dWeight + i, ml_madd(d * scale, v, load(dWeight + i, n)), n) }
+  let pull = SIMD16<Float>(repeating: -r * r * r * ml_sum(sums) / Float(width))
+  @inline(__always) func addInput(_ i: Int, _ n: Int) {
+    let own = ml_madd(load(weight + i, n) * load(dOut + i, n), scale, load(dx + i, n))
+    store(dx + i, ml_madd(load(x + i, n), pull, own), n)
   }
-}
-
-/// out[T,W] = (x - mean) / sqrt(variance + epsilon) * weight + bias, row by row. In place is fine.
-public func layerNormForward(
-  _ out: MutableFloats, _ x: Floats, _ weight: Floats, _ bias: Floats, tokens: Int, width: Int,
-  epsilon: Float, workers: Workers
-) {
-  workers.forRanges(tokens, grain: normRows) { rows in
-    for t in rows {
-      let (row, to) = (x + t * width, out + t * width)
-      var sums = SIMD16<Float>.zero
-      eachVector(width) { i, n in sums += load(row + i, n) }
-      let mean = ml_sum(sums) / Float(width)
-      var squares = SIMD16<Float>.zero
-      eachVector(width) { i, n in
-        var d = load(row + i, n) - mean
-        if n < 16 { d = ml_clear_after(d, n) }
-        squares = ml_madd(d, d, squares)
-      }
-      let r = 1 / (ml_sum(squares) / Float(width) + epsilon).squareRoot()
-      eachVector(width) { i, n in
-        store(to + i, ml_madd((load(row + i, n) - mean) * r, load(weight + i, n), load(bias + i, n)), n)
-      }
-    }
+  eachVector(width, addInput)
+  guard let dWeight else { return }
+  @inline(__always) func addWeight(_ i: Int, _ n: Int) {
+    let own = ml_madd(load(dOut + i, n) * scale, load(x + i, n), load(dWeight + i, n))
+    store(dWeight + i, own, n)
   }
+  eachVector(width, addWeight)
 }

@@ -43,7 +43,8 @@ public func rotate(
   precondition(
     tokens == 0
       || table.positions.lowerBound <= firstPosition
-        && firstPosition + tokens <= table.positions.upperBound)
+        && firstPosition + tokens <= table.positions.upperBound
+  )
   let offset = firstPosition - table.positions.lowerBound
   let sign = SIMD16<Float>(repeating: inverse ? -1 : 1)
   table.cosines.withUnsafeBufferPointer { cosines in
@@ -67,10 +68,11 @@ private func rotateHead(
   _ a: MutableFloats, _ b: MutableFloats, _ cosines: Floats, _ sines: Floats,
   _ sign: SIMD16<Float>, _ half: Int
 ) {
-  eachVector(half) { i, n in
+  @inline(__always) func step(_ i: Int, _ n: Int) {
     let (c, s) = (load(cosines + i, n), load(sines + i, n) * sign)
     let (u, v) = (load(a + i, n), load(b + i, n))
     store(a + i, ml_madd(u, c, -(v * s)), n)
     store(b + i, ml_madd(v, c, u * s), n)
   }
+  eachVector(half, step)
 }

@@ -23,11 +23,23 @@ func load(_ p: MutableFloats, _ lanes: Int) -> SIMD16<Float> { ml_load_first(p, 
 @inline(__always)
 func store(_ p: MutableFloats, _ v: SIMD16<Float>, _ lanes: Int) { ml_store_first(p, v, lanes) }
 
-/// The inner product in f32, in an order that depends on `count` alone.
+/// The inner product in f32, in an order that depends on `count` alone: four chains of sums.
 func dot(_ a: Floats, _ b: Floats, _ count: Int) -> Float {
-  var sums = SIMD16<Float>.zero
-  eachVector(count) { i, n in sums = ml_madd(load(a + i, n), load(b + i, n), sums) }
-  return ml_sum(sums)
+  var (s, t, u, v) = (
+    SIMD16<Float>.zero, SIMD16<Float>.zero, SIMD16<Float>.zero, SIMD16<Float>.zero
+  )
+  var i = 0
+  while i + 64 <= count {
+    s = ml_madd(ml_load(a + i), ml_load(b + i), s)
+    t = ml_madd(ml_load(a + i + 16), ml_load(b + i + 16), t)
+    u = ml_madd(ml_load(a + i + 32), ml_load(b + i + 32), u)
+    v = ml_madd(ml_load(a + i + 48), ml_load(b + i + 48), v)
+    i += 64
+  }
+  let (c, d) = (a + i, b + i)
+  @inline(__always) func step(_ i: Int, _ n: Int) { s = ml_madd(load(c + i, n), load(d + i, n), s) }
+  eachVector(count - i, step)
+  return ml_sum((s + t) + (u + v))
 }
 
 /// The sum of squares: f32 within runs of 256, Double across them, in order.
@@ -44,21 +56,31 @@ public func addScaled(_ y: MutableFloats, _ x: Floats, _ a: Float, count: Int, w
   let factor = SIMD16<Float>(repeating: a)
   workers.forRanges(count, grain: elementGrain) { range in
     let (to, from) = (y + range.lowerBound, x + range.lowerBound)
-    eachVector(range.count) { i, n in
+    @inline(__always) func step(_ i: Int, _ n: Int) {
       store(to + i, ml_madd(load(from + i, n), factor, load(to + i, n)), n)
     }
+    eachVector(range.count, step)
   }
+}
+
+/// x *= a, on the calling thread.
+func scaleRow(_ x: MutableFloats, _ a: Float, _ count: Int) {
+  let factor = SIMD16<Float>(repeating: a)
+  @inline(__always) func step(_ i: Int, _ n: Int) { store(x + i, load(x + i, n) * factor, n) }
+  eachVector(count, step)
 }
 
 /// x *= a
 public func scale(_ x: MutableFloats, _ a: Float, count: Int, workers: Workers) {
   workers.forRanges(count, grain: elementGrain) { range in
-    for i in range { x[i] *= a }
+    scaleRow(x + range.lowerBound, a, range.count)
   }
 }
 
 /// x = a
-public func fill(_ x: MutableFloats, _ a: Float, count: Int) { x.update(repeating: a, count: count) }
+public func fill(_ x: MutableFloats, _ a: Float, count: Int) {
+  x.update(repeating: a, count: count)
+}
 
 /// scores[rows] = keys[rows, dimension] · query. Each score is one f32 sum in a fixed order: it
 /// depends on its key and the query alone, not on the other rows, nor on threads.
@@ -76,11 +98,27 @@ public func innerProducts(
   _ scores: MutableFloats, keys: Floats, queries: Floats, rows: Int, queryCount: Int,
   dimension: Int, workers: Workers
 ) {
+  let d = dimension
   workers.forRanges(rows, grain: 256) { range in
-    for q in 0..<queryCount {
-      for row in range {
-        scores[q * rows + row] = dot(keys + row * dimension, queries + q * dimension, dimension)
+    var row = range.lowerBound
+    while row < range.upperBound {
+      let (key, count) = (keys + row * d, range.upperBound - row < 4 ? 1 : 4)
+      var q = 0
+      while q < queryCount {
+        let (to, query) = (scores + q * rows + row, queries + q * d)
+        if count == 4, q + 4 <= queryCount {
+          ml_inner_products(to, rows, key, query, d, 4, 4)
+          q += 4
+        } else {
+          if count == 4 {
+            ml_inner_products(to, rows, key, query, d, 4, 1)
+          } else {
+            ml_inner_products(to, rows, key, query, d, 1, 1)
+          }
+          q += 1
+        }
       }
+      row += count
     }
   }
 }

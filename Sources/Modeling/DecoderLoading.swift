@@ -152,7 +152,9 @@ private struct DecoderLoader {
       throw ModelError("\(files.name): \(name) has \(values.count) values")
     }
     let buffer = FloatBuffer(count: configuration.queryHeads)
-    if !values.isEmpty { values.withUnsafeBufferPointer { buffer.copy(from: $0.baseAddress!, count: $0.count) } }
+    if !values.isEmpty {
+      values.withUnsafeBufferPointer { buffer.copy(from: $0.baseAddress!, count: $0.count) }
+    }
     return Parameter(name: name, shape: [1, configuration.queryHeads, 1, 1], value: buffer)
   }
 }

@@ -46,7 +46,8 @@ public struct LlamaConfiguration: Sendable, Equatable {
     rope = try RotaryConfiguration(fields, headSize: headSize, maximumPositions: maximumPositions)
     guard queryHeads % keyValueHeads == 0 else {
       throw ModelError(
-        "num_attention_heads \(queryHeads) is not a multiple of num_key_value_heads \(keyValueHeads)")
+        "num_attention_heads \(queryHeads) is not a multiple of num_key_value_heads \(keyValueHeads)"
+      )
     }
     guard headSize % 2 == 0 else { throw ModelError("head_dim \(headSize) is odd") }
   }

@@ -44,7 +44,8 @@ public final class Optimizer {
       guard let gradient = parameter.gradient else { continue }
       adamW(
         parameters: parameter.value.pointer, gradients: gradient.floats, m: first[index].pointer,
-        v: second[index].pointer, count: parameter.count, learningRate: learningRate, beta1: options.beta1,
+        v: second[index].pointer, count: parameter.count, learningRate: learningRate,
+        beta1: options.beta1,
         beta2: options.beta2, epsilon: options.epsilon, weightDecay: options.weightDecay,
         step: step, gradientScale: Float(scale), workers: workers)
       gradient.zero()

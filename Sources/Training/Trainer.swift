@@ -11,7 +11,8 @@ public final class Trainer {
   private let optimizer: Optimizer
   private var lanes: [Lane]
   private var microStep = 0
-  private var tokens = 0
+  /// Tokens read so far.
+  public private(set) var tokens = 0
 
   private struct Lane {
     var source: any SegmentSource
@@ -38,6 +39,9 @@ public final class Trainer {
       decoder.parameters, options: options.optimizer, workers: decoder.compute.workers)
     lanes = sources.map { Lane(source: $0, memory: LaneMemory(plan: plan)) }
   }
+
+  /// Optimiser steps taken.
+  public var steps: Int { optimizer.step }
 
   public var trainedValues: Int { optimizer.parameters.reduce(0) { $0 + $1.count } }
 

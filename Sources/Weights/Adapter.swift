@@ -81,7 +81,7 @@ public struct Adapter: Sendable {
   ///
   /// An adapter already there is replaced in one step; files of it that this one does not write
   /// (a log, checkpoints) stay. Tensors are F32, sorted by name, so equal adapters are equal bytes.
-  /// - Parameter extraFiles: further files by plain name, such as config.json.
+  /// - Parameter extraFiles: further files by their path in the folder, such as config.json.
   /// - Throws: `WeightsError` when writing fails, or when the path holds something else than an
   ///   adapter or an empty folder.
   public func write(folder: String, extraFiles: [String: [UInt8]] = [:]) throws {

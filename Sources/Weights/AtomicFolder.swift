@@ -7,19 +7,20 @@ import Glibc
 /// - Parameter marker: a file that shows an existing folder to be one of ours to replace. Other files
 ///   in it are kept.
 func replaceFolder(_ path: String, with files: [String: [UInt8]], marker: String) throws {
-  for name in files.keys where name.contains("/") || !staysInside(name) {
-    throw WeightsError(path, "\(name) is not a plain file name")
+  for name in files.keys where !staysInside(name) {
+    throw WeightsError(path, "\(name) leads out of the folder")
   }
   let folder = try resolveTarget(path, marker: marker)
   let temporary = try makeTemporaryFolder(beside: folder)
   do {
     for (name, content) in files.sorted(by: { $0.key < $1.key }) {
+      try makeFolders(of: name, in: temporary)
       try writeSynced(content, to: temporary + "/" + name)
     }
-    try syncFolder(temporary)
+    try syncTree(temporary)
     try putInPlace(temporary, folder)
   } catch let error as WeightsError {
-    removeFiles(temporary)
+    removeTree(temporary)
     throw WeightsError(path, error.message)  // the temporary's name means nothing to anybody
   }
   try syncFolder(parent(of: folder))
@@ -52,6 +53,17 @@ private func makeTemporaryFolder(beside folder: String) throws -> String {
   throw WeightsError(folder, "too many temporary folders beside it")
 }
 
+/// Makes the folders that stand before the last part of `name`.
+private func makeFolders(of name: String, in folder: String) throws {
+  var path = folder
+  for part in name.split(separator: "/").dropLast() {
+    path += "/" + part
+    guard mkdir(path, 0o777) == 0 || errno == EEXIST else {
+      throw WeightsError(path, lastSystemError())
+    }
+  }
+}
+
 private func writeSynced(_ content: [UInt8], to path: String) throws {
   let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
   guard descriptor >= 0 else { throw WeightsError(path, lastSystemError()) }
@@ -71,6 +83,13 @@ private func writeSynced(_ content: [UInt8], to path: String) throws {
     throw error
   }
   guard close(descriptor) == 0 else { throw WeightsError(path, lastSystemError()) }
+}
+
+private func syncTree(_ path: String) throws {
+  for name in contents(of: path) where isFolder(path + "/" + name) {
+    try syncTree(path + "/" + name)
+  }
+  try syncFolder(path)
 }
 
 private func syncFolder(_ path: String) throws {
@@ -131,13 +150,15 @@ private func carryOver(from old: String, to folder: String) {
   for name in contents(of: old) where !present.contains(name) {
     _ = rename(old + "/" + name, folder + "/" + name)
   }
-  for name in present { unlink(old + "/" + name) }
-  rmdir(old)
+  removeTree(old)
 }
 
-/// Removes a folder of plain files.
-private func removeFiles(_ folder: String) {
-  for name in contents(of: folder) { unlink(folder + "/" + name) }
+/// Removes a folder with all that is in it; links are removed, not followed.
+private func removeTree(_ folder: String) {
+  for name in contents(of: folder) {
+    let path = folder + "/" + name
+    if unlink(path) != 0 { removeTree(path) }
+  }
   rmdir(folder)
 }
 

@@ -126,7 +126,8 @@ private struct Case {
       let half = x.memory.count / 2
       list.append(
         .init(
-          queries: first..<first + b.queries, keys: doubles(Array(x.memory[..<(b.memory * narrow)])),
+          queries: first..<first + b.queries,
+          keys: doubles(Array(x.memory[..<(b.memory * narrow)])),
           values: doubles(Array(x.memory[half..<half + b.memory * narrow]))))
       first += b.queries
     }
@@ -143,8 +144,10 @@ private struct Case {
       inner(reference(q: q, k: k, v: v, gates: g).out, dOut)
     }
     let samples = tokens > 100 ? 3 : 8
-    func compare(_ got: [Float], from start: Float, _ x: [Double], _ what: String,
-      _ loss: ([Double]) -> Double) {
+    func compare(
+      _ got: [Float], from start: Float, _ x: [Double], _ what: String,
+      _ loss: ([Double]) -> Double
+    ) {
       let at = random.ids(samples, below: x.count).map(Int.init)
       assertClose(
         at.map { got[$0] - start }, finiteDifferences(x, at: at, loss), tolerance: 1e-4,

@@ -13,7 +13,9 @@ final class ElementwiseTests: XCTestCase {
         inner(referenceRMSNorm(x, w, width: width, epsilon: 1e-5), doubles(dOut))
       }
       let results = workerCounts.map { workers in
-        var (out, inverse) = ([Float](repeating: 9, count: t * width), [Float](repeating: 9, count: t))
+        var (out, inverse) = (
+          [Float](repeating: 9, count: t * width), [Float](repeating: 9, count: t)
+        )
         rmsNormForward(
           &out, inverseRMS: &inverse, x, weight, tokens: t, width: width, epsilon: 1e-5,
           workers: workers)
@@ -56,7 +58,8 @@ final class ElementwiseTests: XCTestCase {
     for (t, width) in shapes where width > 1 {
       var random = Random(UInt64(width))
       let (x, w, b) = (
-        random.floats(t * width, scale: 3).map { $0 + 5 }, random.floats(width), random.floats(width)
+        random.floats(t * width, scale: 3).map { $0 + 5 }, random.floats(width),
+        random.floats(width)
       )
       var out = x
       out.withUnsafeMutableBufferPointer { p in  // in place
@@ -143,7 +146,8 @@ final class ElementwiseTests: XCTestCase {
       let logits = random.floats(t * vocabulary, scale: 10)
       var targets = random.ids(t, below: vocabulary)
       if t > 2 { targets[1] = -1 }
-      let expected = referenceCrossEntropy(doubles(logits), targets: targets, vocabulary: vocabulary)
+      let expected = referenceCrossEntropy(
+        doubles(logits), targets: targets, vocabulary: vocabulary)
       var losses = [Double](repeating: 9, count: t)
       crossEntropyForward(
         losses: &losses, logits: logits, targets: targets, tokens: t, vocabulary: vocabulary,

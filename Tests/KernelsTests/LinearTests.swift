@@ -16,7 +16,8 @@ private struct CopiedPanels: RowPanels {
 final class LinearTests: XCTestCase {
   // T, N, K: odd, tiny, and larger than one tile each way.
   private let shapes = [
-    (1, 1, 1), (7, 5, 3), (129, 70, 33), (1, 900, 64), (600, 40, 65), (130, 1600, 31), (1030, 96, 20),
+    (1, 1, 1), (7, 5, 3), (129, 70, 33), (1, 900, 64), (600, 40, 65), (130, 1600, 31),
+    (1030, 96, 20),
   ]
 
   func testForward() {

@@ -47,7 +47,8 @@ final class VectorTests: XCTestCase {
       let (keys, q) = (random.floats(rows * d), random.floats(queries * d))
       var scores = [Float](repeating: 9, count: rows * queries)
       innerProducts(
-        &scores, keys: keys, queries: q, rows: rows, queryCount: queries, dimension: d, workers: two)
+        &scores, keys: keys, queries: q, rows: rows, queryCount: queries, dimension: d, workers: two
+      )
       assertClose(
         scores,
         referenceLinear(doubles(q), doubles(keys), tokens: queries, n: rows, k: d), tolerance: 5e-6)

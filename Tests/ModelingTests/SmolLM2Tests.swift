@@ -15,7 +15,9 @@ final class SmolLM2Tests: XCTestCase {
     func integers(_ name: String) throws -> [Int32] {
       let entry = try XCTUnwrap(tensors.entry(name))
       let bytes = try tensors.bytes(entry)
-      return (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self) }
+      return (0..<bytes.count / 4).map {
+        bytes.loadUnaligned(fromByteOffset: $0 * 4, as: Int32.self)
+      }
     }
     let pass = DecoderPass(decoder, maximumTokens: 1024)
     let ids = try integers("ids_1024")

@@ -93,7 +93,8 @@ private struct TrainingFixture {
   static func peftName(_ name: String) -> String {
     var parts = (Decoder.adapterPrefix + name).split(separator: ".").map(String.init)
     let isLoRA = name.contains("lora_")
-    parts.insert(contentsOf: isLoRA ? ["default"] : ["modules_to_save", "default"], at: parts.count - 1)
+    parts.insert(
+      contentsOf: isLoRA ? ["default"] : ["modules_to_save", "default"], at: parts.count - 1)
     return parts.joined(separator: ".")
   }
 

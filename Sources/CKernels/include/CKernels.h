@@ -34,8 +34,8 @@ ML_INLINE void ml_store_first(float *p, ml_f32x16 v, intptr_t n) {
   memcpy(p, &v, (size_t)n * sizeof(float));
 }
 
-/// Lanes n, n + 1, … set to zero.
-ML_INLINE ml_f32x16 ml_clear_after(ml_f32x16 v, intptr_t n) {
+/// The first n (0...16) lanes of v; the rest are zero.
+ML_INLINE ml_f32x16 ml_first(ml_f32x16 v, intptr_t n) {
   for (intptr_t i = n; i < 16; i++) v[i] = 0;
   return v;
 }
@@ -71,6 +71,28 @@ ML_INLINE float ml_largest(ml_f32x16 v) {
   float largest = v[0];
   for (int i = 1; i < 16; i++) largest = v[i] > largest ? v[i] : largest;
   return largest;
+}
+
+/// scores[q * stride + k] = queries[q] . keys[k] for keyCount <= 4 keys and queryCount <= 4
+/// queries of d floats. One chain of sums a pair: a score's bits depend on its two rows alone.
+/// The counts should be constants, for the sums to stay in registers.
+ML_INLINE void ml_inner_products(float *scores, intptr_t stride, const float *keys,
+                                 const float *queries, intptr_t d, int keyCount, int queryCount) {
+  ml_f32x16 sums[4][4];
+  for (int q = 0; q < queryCount; q++)
+    for (int k = 0; k < keyCount; k++) sums[q][k] = 0;
+  intptr_t i = 0;
+  for (; i + 16 <= d; i += 16)
+    for (int q = 0; q < queryCount; q++)
+      for (int k = 0; k < keyCount; k++)
+        sums[q][k] = ml_madd(ml_load(keys + k * d + i), ml_load(queries + q * d + i), sums[q][k]);
+  if (i < d)
+    for (int q = 0; q < queryCount; q++)
+      for (int k = 0; k < keyCount; k++)
+        sums[q][k] = ml_madd(ml_load_first(keys + k * d + i, d - i),
+                             ml_load_first(queries + q * d + i, d - i), sums[q][k]);
+  for (int q = 0; q < queryCount; q++)
+    for (int k = 0; k < keyCount; k++) scores[q * stride + k] = ml_sum(sums[q][k]);
 }
 
 // MARK: Functions

@@ -11,7 +11,7 @@ public struct LoadedModel {
     public var digest: String
   }
 
-  /// The folder inside an adapter that holds the adapter it stands on.
+  /// The folder inside an adapter that holds the adapter it stands on; and, in config.json, its digest.
   public static let foundationFolder = "base_adapter"
 
   public let decoder: Decoder
@@ -21,20 +21,19 @@ public struct LoadedModel {
 
   /// Opens a model and applies an adapter folder, the adapters it stands on first.
   ///
-  /// - Parameters:
-  ///   - memory: nil takes the memory's configuration from the adapter, if it has one.
-  ///   - merges: whether the adapter itself is folded into the weights, as for evaluation.
+  /// - Parameter memory: the memory's configuration for a decoder of so many layers, nil without one.
   public init(
-    path: String, adapter folder: String?, memory: MemoryConfiguration?,
-    residency: WeightResidency, compute: Compute, merges: Bool = true
+    path: String, adapter folder: String?, memory: (Int) -> MemoryConfiguration?,
+    residency: WeightResidency, threads: Int
   ) throws {
     files = try ModelFiles.open(path: path)
     model = Identity(name: files.name, digest: files.digest)
-    let stored = try folder.flatMap { try Self.memory(ofAdapter: $0) }
+    let layerCount = try LlamaConfiguration(huggingFace: files.configuration).layerCount
     decoder = try Decoder(
-      files: files, memory: memory ?? stored, residency: residency, compute: compute)
+      files: files, memory: memory(layerCount), residency: residency,
+      compute: Compute(threads: threads))
     if let folder {
-      try Self.apply(folder, to: decoder, merges: merges)
+      try Self.apply(folder, to: decoder)
       adapter = Identity(
         name: folder.split(separator: "/").last.map(String.init) ?? folder,
         digest: try Adapter.digest(folder: folder))
@@ -50,11 +49,23 @@ public struct LoadedModel {
     return try MemoryConfiguration(published: json)
   }
 
-  private static func apply(_ folder: String, to decoder: Decoder, merges: Bool) throws {
+  /// The adapter that `folder`'s stands on, as its config.json names it by digest.
+  ///
+  /// - Throws: `ModelError` when another one is there.
+  static func foundation(of folder: String) throws -> String? {
+    guard let config = try Adapter.readExtra("config.json", folder: folder),
+      let digest = config[foundationFolder]?.stringValue
+    else { return nil }
     let foundation = folder + "/" + foundationFolder
-    if try Adapter.readExtra(Adapter.configurationFile, folder: foundation) != nil {
-      try apply(foundation, to: decoder, merges: true)
+    let found = try Adapter.digest(folder: foundation)
+    guard found == digest else {
+      throw ModelError("\(foundation): digest \(found), but the adapter stands on \(digest)")
     }
+    return foundation
+  }
+
+  private static func apply(_ folder: String, to decoder: Decoder) throws {
+    if let foundation = try foundation(of: folder) { try apply(foundation, to: decoder) }
     let adapter = try Adapter.read(folder: folder)
     let tensors = try adapter.tensors.sorted { $0.key < $1.key }.map { name, tensor in
       guard name.hasPrefix(Decoder.adapterPrefix) else {
@@ -65,7 +76,7 @@ public struct LoadedModel {
         values: tensor.values)
     }
     try decoder.apply(try AdapterConfiguration(peft: adapter.configuration), tensors: tensors)
-    if merges { decoder.mergeAdapters() }
+    decoder.mergeAdapters()
   }
 
   /// Refuses chunks that another tokenizer made.

@@ -37,8 +37,12 @@ extension LoadedModel {
       config["memory_size"] = .integer(Int64(fields.memoryTokens))
       config["last_context_length"] = .integer(Int64(fields.segmentTokens))
     }
-    var extra = ["config.json": Array(JSONValue.object(config).prettyEncoded.utf8)]
-    if let foundation { try Self.collect(foundation, into: &extra, prefix: Self.foundationFolder) }
+    var extra: [String: [UInt8]] = [:]
+    if let foundation {
+      config[Self.foundationFolder] = .string(try Adapter.digest(folder: foundation))
+      try Self.collect(foundation, into: &extra, prefix: Self.foundationFolder)
+    }
+    extra["config.json"] = Array(JSONValue.object(config).prettyEncoded.utf8)
     try adapter.write(folder: folder, extraFiles: extra)
   }
 
@@ -51,10 +55,9 @@ extension LoadedModel {
       guard try name != "config.json" || Adapter.readExtra(name, folder: folder) != nil else {
         continue
       }
-      files[prefix + "/" + name] = Array(try MappedFile(path: path).bytes)
+      files[prefix + "/" + name] = try MappedFile(path: path).withBytes { Array($0) }
     }
-    let below = folder + "/" + foundationFolder
-    if try Adapter.readExtra(Adapter.configurationFile, folder: below) != nil {
+    if let below = try self.foundation(of: folder) {
       try collect(below, into: &files, prefix: prefix + "/" + foundationFolder)
     }
   }

@@ -1,0 +1,87 @@
+import ArgumentParser
+import Modeling
+import ToolSupport
+
+extension MemoryConfiguration.Positions: ExpressibleByArgument {}
+extension WeightResidency: ExpressibleByArgument {}
+
+/// A list of numbers such as `15,19,23,27`, with spans such as `14-25`.
+public struct LayerList: ExpressibleByArgument, Sendable {
+  public var layers: [Int]
+
+  public init?(argument: String) {
+    layers = []
+    for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
+      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+      switch ends.count {
+      case 1:
+        guard let only = ends[0] else { return nil }
+        layers.append(only)
+      case 2:
+        guard let first = ends[0], let last = ends[1], first <= last, last < 4096 else {
+          return nil
+        }
+        layers += first...last
+      default: return nil
+      }
+    }
+  }
+}
+
+/// The options that say which model runs and how its memory works.
+public struct ModelOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "The base model: a .gguf file, or a Hugging Face folder (config.json, safetensors).",
+      valueName: "PATH"))
+  public var model: String
+
+  @Option(
+    help: ArgumentHelp(
+      "The layer whose keys and values are kept. (default: the adapter's, else the middle one)",
+      valueName: "LAYER"))
+  public var memoryLayer: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "The layers that attend to memory, such as 15,19,23,27 or 16-29. "
+        + "(default: the adapter's, else every fourth from the memory layer)",
+      valueName: "LAYERS"))
+  public var retrievalLayers: LayerList?
+
+  @Option(
+    help: ArgumentHelp(
+      "Positions of memory keys and local tokens: zero or continual. (default: the adapter's, else zero)",
+      valueName: "HOW"))
+  public var positions: MemoryConfiguration.Positions?
+
+  @Option(
+    help: ArgumentHelp(
+      "Base weights in memory: auto, expanded (float32) or stored (as in the file).",
+      valueName: "HOW"))
+  public var weights: WeightResidency = .auto
+
+  public init() {}
+
+  /// The memory's configuration: what an option says, else what the adapter was trained with, else
+  /// the defaults for a model of `layerCount` layers.
+  ///
+  /// - Parameter layers: the retrieval layers where neither says, from the memory layer and count.
+  public func memory(
+    layerCount: Int, chunkTokens: Int, adapter: MemoryConfiguration?,
+    layers: (Int) -> [Int]
+  ) -> MemoryConfiguration {
+    let memoryLayer = self.memoryLayer ?? adapter?.memoryLayer ?? layerCount / 2
+    return MemoryConfiguration(
+      memoryLayer: memoryLayer,
+      retrievalLayers: retrievalLayers?.layers ?? adapter?.retrievalLayers ?? layers(memoryLayer),
+      positions: positions ?? adapter?.positions ?? .zero, source: adapter?.source ?? .shared,
+      precision: adapter?.precision ?? .f32, usesGate: adapter?.usesGate ?? false,
+      chunkTokens: chunkTokens)
+  }
+
+  /// Every fourth layer from the memory layer on: 13, 17, 21, 25 of the published 26.
+  public static func everyFourth(from memoryLayer: Int, layerCount: Int) -> [Int] {
+    Array(stride(from: memoryLayer, to: layerCount, by: 4))
+  }
+}

@@ -1,0 +1,106 @@
+import ArgumentParser
+import Evaluation
+import ModelSupport
+import Modeling
+import Records
+import Safetensors
+import ShardIO
+import ToolSupport
+
+enum Protocol: String, ExpressibleByArgument, CaseIterable {
+  case stream
+}
+
+struct LanguageModel: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "lm",
+    abstract: "Perplexity per token, word and byte, by position in the document.",
+    discussion: helpDiscussion(
+      "Protocol stream: a document is read once, segment after segment, with the memory of "
+        + "everything before; all but its first token are scored.",
+      examples: [
+        "ml-eval lm --model M.gguf -o base.json chunks.mls",
+        "ml-eval lm --model M.gguf --adapter stage2 --plan plan.mls -o trained.json chunks.mls",
+      ]))
+
+  @Argument(
+    help: ArgumentHelp("Shards of chunks; - or none: standard input.", valueName: "CHUNKS"))
+  var chunks: [String] = []
+
+  @OptionGroup var modelOptions: ModelOptions
+
+  @Option(
+    help: ArgumentHelp("An adapter folder of ml-train or PEFT to apply.", valueName: "DIR"))
+  var adapter: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Which chunks each segment reads (from ml-index). Without it: memory off.",
+      valueName: "PLAN"))
+  var plan: String?
+
+  @Option(name: .customLong("protocol"), help: "How tokens are scored.")
+  var protocolName = Protocol.stream
+
+  @Option(
+    help: ArgumentHelp("Write every token's score to FILE, a shard of scores.", valueName: "FILE"))
+  var scores: String?
+
+  @OptionGroup var options: CommonOptions
+
+  func run() throws {
+    let cost = CostLine()
+    let output = try OutputFile(options.output, isBinary: false)
+    let scoreFile = try scores.map { try OutputFile($0) }
+    let input = try ChunkInput(chunks)
+    let loaded = try plan.map {
+      try LoadedPlan(try PlanReader(source: try InputFile($0)), for: input.census)
+    }
+    let model = try load(input.census, hasPlan: loaded != nil)
+    try model.check(input.census.parameters.tokenizer)
+    var run = ScoringRun(
+      model: model, plan: loaded, input: input,
+      scores: scoreFile.map { scoreWriter(sink: $0, model: model, plan: loaded, input: input) })
+    try run.score(quiet: options.quiet)
+    let result = try run.result(
+      seconds: cost.seconds, provenance: provenance(input.census, loaded) ?? [])
+    try run.finishScores(input.census)
+    try output.write(result.json.prettyEncoded + "\n")
+    try scoreFile?.commit()
+    try output.commit()
+    cost.print(
+      tokens: input.census.tokens,
+      others: ["perplexity \(decimal(result.overall.perplexity, 3))"], options: options)
+  }
+
+  private func load(_ census: ChunkCensus, hasPlan: Bool) throws -> LoadedModel {
+    let stored = try adapter.flatMap { try LoadedModel.memory(ofAdapter: $0) }
+    return try LoadedModel(
+      path: modelOptions.model, adapter: adapter,
+      memory: { layerCount in
+        // Gates and positions are the adapter's also where the memory is off.
+        guard hasPlan || stored != nil else { return nil }
+        return modelOptions.memory(
+          layerCount: layerCount, chunkTokens: census.parameters.chunkTokens, adapter: stored,
+          layers: { ModelOptions.everyFourth(from: $0, layerCount: layerCount) })
+      }, residency: modelOptions.weights, threads: options.threadCount)
+  }
+
+  private func provenance(_ census: ChunkCensus, _ plan: LoadedPlan?) -> Provenance? {
+    options.provenance(
+      earlier: plan?.provenance ?? census.provenance, inputs: chunks,
+      digests: [census.digest] + (plan.map { [$0.digest] } ?? []), omitting: ["--scores"])
+  }
+
+  private func scoreWriter(
+    sink: OutputFile, model: LoadedModel, plan: LoadedPlan?, input: ChunkInput
+  ) -> ScoreWriter {
+    ScoreWriter(
+      sink: sink,
+      parameters: ScoreParameters(
+        model: model.model.name, adapter: model.adapter?.name ?? "",
+        protocolName: protocolName.rawValue, planDigest: plan?.digest,
+        chunksDigest: input.census.digest, chunkRows: input.census.rows),
+      provenance: provenance(input.census, plan))
+  }
+}

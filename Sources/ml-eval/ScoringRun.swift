@@ -1,0 +1,88 @@
+import Evaluation
+import ModelSupport
+import Modeling
+import Records
+import Safetensors
+import ShardIO
+import ToolSupport
+
+/// Scores a chunk stream with one system and gathers the sums.
+struct ScoringRun {
+  let model: LoadedModel
+  let plan: LoadedPlan?
+  let input: ChunkInput
+  let scores: ScoreWriter?
+  private var sums = LanguageModelAccumulator()
+
+  init(model: LoadedModel, plan: LoadedPlan?, input: ChunkInput, scores: ScoreWriter?) {
+    self.model = model
+    self.plan = plan
+    self.input = input
+    self.scores = scores
+  }
+
+  mutating func score(quiet: Bool) throws {
+    let census = input.census
+    let evaluator = StreamEvaluator(
+      model.decoder, plan: plan?.plan ?? RetrievalPlan(), segmentTokens: census.longestSegment)
+    var lane = LaneReader(try input.open(), rows: 0..<census.rows)
+    let progress = Progress("tokens", total: census.tokens, quiet: quiet)
+    var done = 0
+    while let segment = try lane.next() {
+      let losses = try evaluator.score(segment)
+      try record(segment, losses, texts: lane.texts, position: lane.position)
+      done += segment.tokens.count
+      progress.update(done)
+    }
+    progress.finish()
+  }
+
+  /// Files a segment's losses under its chunks and its document.
+  private mutating func record(
+    _ segment: PlannedSegment, _ losses: [Double?], texts: [[UInt8]], position: Int
+  ) throws {
+    var token = 0
+    for (index, length) in segment.chunkLengths.enumerated() {
+      let own = losses[token..<token + length]
+      let isScored = own.contains { $0 != nil }
+      sums.addChunk(
+        document: segment.document, tokens: length, text: isScored ? texts[index] : [])
+      for (offset, loss) in own.enumerated() {
+        if let loss {
+          sums.add(document: segment.document, position: position + token + offset, nll: loss)
+        }
+        try scores?.append(
+          ScoreRow(
+            row: Int64(segment.firstRow + index), offset: Int32(offset), nll: Float(loss ?? 0),
+            scored: loss != nil))
+      }
+      token += length
+    }
+  }
+
+  func finishScores(_ census: ChunkCensus) throws {
+    try scores?.finish()
+  }
+
+  func result(seconds: Double, provenance: Provenance) throws -> LanguageModelResult {
+    try LanguageModelResult(
+      toolVersion: toolVersion, system: label, chunksDigest: input.census.digest.description,
+      documents: sums.documents, seconds: seconds,
+      provenance: try JSONValue(parsing: provenance.encoded))
+  }
+
+  private var label: SystemLabel {
+    SystemLabel(
+      model: .init(name: model.model.name, digest: model.model.digest),
+      adapter: model.adapter.map { .init(name: $0.name, digest: $0.digest) },
+      memory: plan.map { plan in
+        let p = plan.parameters
+        return MemoryLabel(
+          planDigest: plan.digest.description,
+          selection: MemoryLabel.Selection(rawValue: p.select) ?? .nearest,
+          query: MemoryLabel.Query(rawValue: p.query) ?? .none, queryTokens: p.queryTokens,
+          blockTokens: p.blockTokens, topK: p.topK, memoryTokens: p.memoryTokens,
+          eviction: p.eviction, reset: p.reset, seed: Int(clamping: p.seed))
+      })
+  }
+}

@@ -1,0 +1,120 @@
+import ArgumentParser
+import ModelSupport
+import Modeling
+import Training
+
+extension TrainingMode: ExpressibleByArgument {}
+extension LearningRateSchedule.Shape: ExpressibleByArgument {}
+
+/// The hyper-parameters of a run. Where an option is not given, the stage's published value holds.
+struct TrainingArguments: ParsableArguments {
+  @Option(help: "1 warms up (lora-all), 2 trains for retrieval (lora-freeze).")
+  var stage = 2
+
+  @Option(help: "What is trained: lora-all or lora-freeze. (default: the stage's)")
+  var mode: TrainingMode?
+
+  @Option(help: ArgumentHelp("Rank of the adapters.", valueName: "N"))
+  var loraRank = 64
+
+  @Option(help: ArgumentHelp("Adapters are scaled by alpha / rank.", valueName: "A"))
+  var loraAlpha = 8.0
+
+  @Option(help: ArgumentHelp("Share of the adapters' inputs that is dropped.", valueName: "P"))
+  var loraDropout = 0.05
+
+  @Option(help: ArgumentHelp("Adapted linear layers.", valueName: "NAMES"))
+  var loraTargets = "q_proj,k_proj,v_proj,o_proj"
+
+  @Option(help: ArgumentHelp("Tensors trained whole: norm, embed; or none.", valueName: "NAMES"))
+  var trainAlso = "norm"
+
+  @Option(help: ArgumentHelp("Peak learning rate.", valueName: "RATE"))
+  var learningRate = 5e-5
+
+  @Option(help: "warmup-log, warmup-linear, cosine or constant.")
+  var schedule = LearningRateSchedule.Shape.warmupLog
+
+  @Option(help: ArgumentHelp("Optimiser steps of warm-up.", valueName: "N"))
+  var warmupSteps = 1000
+
+  @Option(
+    help: ArgumentHelp("AdamW's decay. (default: stage 1 0, stage 2 1e-4)", valueName: "W"))
+  var weightDecay: Double?
+
+  @Option(help: ArgumentHelp("Largest global gradient norm; 0: no clipping.", valueName: "NORM"))
+  var clip = 1.0
+
+  @Option(help: ArgumentHelp("Micro-steps that one optimiser step averages.", valueName: "N"))
+  var accumulation = 8
+
+  @Option(help: ArgumentHelp("Memories that advance side by side in a step.", valueName: "N"))
+  var lanes = 1
+
+  @Option(
+    help: ArgumentHelp("Optimiser steps at most. (default: one pass)", valueName: "N"))
+  var maxSteps: Int?
+
+  func validateRanges() throws {
+    func require(_ holds: Bool, _ option: String, _ value: Any, _ range: String) throws {
+      guard holds else { throw ValidationError("--\(option) is \(value), not in \(range)") }
+    }
+    try require((1...2).contains(stage), "stage", stage, "1...2")
+    try require((1...4096).contains(loraRank), "lora-rank", loraRank, "1...4096")
+    try require(loraAlpha > 0 && loraAlpha.isFinite, "lora-alpha", loraAlpha, "0<...")
+    try require((0..<1).contains(loraDropout), "lora-dropout", loraDropout, "0..<1")
+    try require(
+      learningRate > 0 && learningRate.isFinite, "learning-rate", learningRate, "0<...")
+    try require(warmupSteps >= 0, "warmup-steps", warmupSteps, "0...")
+    try require((weightDecay ?? 0) >= 0, "weight-decay", weightDecay ?? 0, "0...")
+    try require(clip >= 0, "clip", clip, "0...")
+    try require((1...65536).contains(accumulation), "accumulation", accumulation, "1...65536")
+    try require((1...1024).contains(lanes), "lanes", lanes, "1...1024")
+    try require((maxSteps ?? 1) >= 1, "max-steps", maxSteps ?? 1, "1...")
+    _ = try targets()
+    _ = try extras()
+  }
+
+  /// Stage 1 retrieves in every layer above the memory layer, stage 2 in every fourth from it on.
+  func retrievalLayers(from memoryLayer: Int, layerCount: Int) -> [Int] {
+    stage == 1
+      ? Array(min(memoryLayer + 1, layerCount - 1)..<layerCount)
+      : ModelOptions.everyFourth(from: memoryLayer, layerCount: layerCount)
+  }
+
+  /// - Parameter microSteps: segments of the longest lane.
+  func options(microSteps: Int, seed: UInt64) throws -> TrainingOptions {
+    let steps = (microSteps + accumulation - 1) / accumulation
+    return TrainingOptions(
+      mode: mode ?? (stage == 1 ? .loraAll : .loraFreeze),
+      adapter: AdapterConfiguration(
+        rank: loraRank, alpha: loraAlpha, dropout: loraDropout, targets: try targets(),
+        extras: try extras()),
+      schedule: LearningRateSchedule(
+        shape: schedule, peak: learningRate, warmupSteps: warmupSteps,
+        totalSteps: min(steps, maxSteps ?? steps)),
+      optimizer: .init(weightDecay: weightDecay ?? (stage == 1 ? 0 : 1e-4), clip: clip),
+      accumulation: accumulation, lanes: lanes, seed: seed)
+  }
+
+  private func targets() throws -> [String] {
+    try loraTargets.split(separator: ",").map { name in
+      guard AdapterConfiguration.allTargets.contains(String(name)) else {
+        throw ValidationError(
+          "--lora-targets: \(name) is not one of "
+            + AdapterConfiguration.allTargets.joined(separator: ", "))
+      }
+      return String(name)
+    }
+  }
+
+  private func extras() throws -> [AdapterConfiguration.Extra] {
+    if trainAlso == "none" || trainAlso.isEmpty { return [] }
+    return try trainAlso.split(separator: ",").map { name in
+      guard let extra = AdapterConfiguration.Extra(rawValue: String(name)) else {
+        throw ValidationError("--train-also: \(name) is not one of norm, embed")
+      }
+      return extra
+    }
+  }
+}
