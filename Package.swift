@@ -85,7 +85,7 @@ let package = Package(
       name: "EmbeddingTests", dependencies: ["Embedding", "Kernels", "Weights", "Tokenization", "Safetensors", "TestSupport"]),
     .testTarget(
       name: "IndexingTests",
-      dependencies: ["Indexing", "Kernels", "Records", "ShardIO", "TestSupport", "ml-index"]),
+      dependencies: ["Indexing", "Kernels", "Records", "ShardIO", "TestSupport"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Modeling", "Safetensors", "TestSupport"]),

@@ -72,7 +72,7 @@ final class FrameReader {
       available[8..<16].elementsEqual(Container.endMark)
     else { throw ShardError("END is damaged, or of another version") }
     defer { start += Container.endSize }
-    return Array(available[16..<Container.endSize])
+    return Array(available[8..<Container.endSize])
   }
 
   // MARK: - Blocks
