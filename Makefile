@@ -82,7 +82,7 @@ define stamp
 $1.stamp := $(R)/stamps/$1
 $1.content := $$(strip $$(or $$(filter $2/%,$$(file <$(BUILT))),$2) $$($1.options))
 $(R)/stamps/$1: $$(call changed,$(R)/stamps/$1,$$($1.content))
-	@mkdir -p $$(@D) && printf '%s\n' '$$($1.content)' >$$@
+	@mkdir -p $$(@D) && printf '%s\n' '$$(subst ','\'',$$($1.content))' >$$@
 endef
 
 # Chunks, a shard per text.
@@ -182,11 +182,13 @@ $(eval $(call evaluate,trained,off,trained,$(call adapter.file,2)))
 $(foreach memory,$(plans),$(eval \
   $(call evaluate,trained,$(memory),trained,$(call adapter.file,2),$(R)/plans/eval.$(memory).mls)))
 
-report.options :=
+report.options = --title $(PIPELINE) --command 'make$(if $(filter-out demo,$(PIPELINE)), \
+  PIPELINE=$(PIPELINE))'
 $(eval $(call stamp,report,ml-eval))
 REPORT := $(R)/eval/report.md
 $(REPORT): $(results) $(report.stamp)
-	$(STAGE) '8/8 report' $(@:.md=.log) $(RUN) $(BIN)/ml-eval report -o $@ $(results)
+	$(STAGE) '8/8 report' $(@:.md=.log) $(RUN) $(BIN)/ml-eval report $(report.options) \
+	  -o $@ $(results)
 	@sed '/^## Systems/,$$d' $@
 	@pipelines/tools/results.sh drift $(PIPELINE)
 

@@ -53,3 +53,6 @@ LORA_RANK := 32
 LORA_ALPHA := 32
 # 48 segments a stage leave few steps: a high rate, as usual for small adapters.
 LEARNING_RATE := 5e-4
+# Two segments a step make 24 steps of 48 segments; two of them warm up (published: 1000 of many).
+STAGE1_OPTIONS := --accumulation 2 --warmup-steps 2 --lora-dropout 0
+STAGE2_OPTIONS := $(STAGE1_OPTIONS)

@@ -1,4 +1,4 @@
-# tiny: the whole pipeline in a minute or two, on two chapters' worth of text. For trying a change;
+# tiny: the whole pipeline in a minute or two, on some hundred tokens of two novels. For trying a change;
 # its numbers mean nothing.
 #
 #   make PIPELINE=tiny
@@ -17,6 +17,6 @@ SEGMENT_TOKENS := 256
 QUERY_TOKENS := 64
 BLOCK_TOKENS := 128
 
-# Eight chunks of capacity: the third segment evicts.
+# Eight chunks of capacity: the second segment evicts.
 TOP_K := 2
 MEMORY_TOKENS := 256

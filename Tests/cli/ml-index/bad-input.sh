@@ -1,5 +1,5 @@
 # Damaged shards, and shards of another kind, are refused with one line and status 1.
-# needs: ml-chunk ml-embed ml-index model retriever
+# needs: ml-index model retriever
 . "$ROOT/Tests/cli/refuse"
 damage "$READY/embeddings.mls"
 for fault in $faults; do
@@ -7,5 +7,3 @@ for fault in $faults; do
 done
 refuse "absent" ml-index -o out.mls absent.mls
 refuse "chunks" ml-index -o out.mls "$READY/chunks.mls"
-ml-embed -q --model "$RETRIEVER" --query none -o none.mls "$READY/chunks.mls"
-refuse "no queries" ml-index -o out.mls none.mls
