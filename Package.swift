@@ -82,7 +82,7 @@ let package = Package(
     .testTarget(
       name: "ModelingTests", dependencies: ["Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
     .testTarget(
-      name: "EmbeddingTests", dependencies: ["Embedding", "Kernels", "Weights", "Tokenization", "Safetensors", "TestSupport"]),
+      name: "EmbeddingTests", dependencies: ["Embedding", "Records", "ShardIO", "Kernels", "Weights", "Tokenization", "Safetensors", "TestSupport"]),
     .testTarget(
       name: "IndexingTests",
       dependencies: ["Indexing", "Kernels", "Records", "ShardIO", "TestSupport"]),

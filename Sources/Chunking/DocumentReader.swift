@@ -42,7 +42,8 @@ public final class DocumentReader {
   private let name: String
   private let read: (UnsafeMutableRawBufferPointer) throws -> Int
   private var format: DocumentFormat
-  private var buffer: [UInt8] = []
+  private var block = [UInt8](repeating: 0, count: blockSize)
+  private var buffer: [UInt8] = []  // what was read and not yet taken starts at `start`
   private var start = 0
   private var atEnd = false
   private var line = 0
@@ -141,15 +142,8 @@ public final class DocumentReader {
   /// Appends one block to the buffer; false at the end of the input.
   private func fill() throws -> Bool {
     if atEnd { return false }
-    let used = buffer.count
-    if buffer.capacity < used + Self.blockSize {
-      buffer.reserveCapacity(max(2 * used, used + Self.blockSize))
-    }
-    buffer.append(contentsOf: repeatElement(0, count: Self.blockSize))
-    let count = try buffer.withUnsafeMutableBytes { bytes in
-      try read(UnsafeMutableRawBufferPointer(rebasing: bytes[used...]))
-    }
-    buffer.removeLast(Self.blockSize - count)
+    let count = try block.withUnsafeMutableBytes { try read($0) }
+    buffer += block[..<count]
     atEnd = count == 0
     return !atEnd
   }

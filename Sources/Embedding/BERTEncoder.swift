@@ -116,4 +116,3 @@ public final class BERTEncoder: Sendable {
       workers: workspace.workers, scratch: workspace.scratch)
   }
 }
-

@@ -49,7 +49,8 @@ public struct EncoderConfiguration: Equatable, Sendable {
       // An old config has no position_embedding_type; the others are always there.
       let value = json[key] ?? (key == "position_embedding_type" ? .string(only) : .null)
       guard value == .string(only) else {
-        throw EmbeddingError("config.json: \(key) \(value.encoded) is not supported, only \"\(only)\"")
+        throw EmbeddingError(
+          "config.json: \(key) \(value.encoded) is not supported, only \"\(only)\"")
       }
     }
     for key in ["is_decoder", "add_cross_attention"] where json[key]?.boolValue == true {

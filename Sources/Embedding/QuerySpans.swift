@@ -97,7 +97,8 @@ public struct QuerySpans {
   }
 
   /// Takes the next row; hands over the requests that are complete with it, in output order.
-  public mutating func append(_ chunk: ChunkText, _ emit: (EmbeddingRequest) throws -> Void) throws {
+  public mutating func append(_ chunk: ChunkText, _ emit: (EmbeddingRequest) throws -> Void) throws
+  {
     let startsStream = last.map { $0.stream != chunk.stream } ?? true
     let startsDocument = startsStream || (!crossesDocuments && last?.document != chunk.document)
     let startsSegment = startsDocument || last?.segment != chunk.segment

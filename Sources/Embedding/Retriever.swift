@@ -39,7 +39,8 @@ public final class Retriever: Sendable {
     let length = maximumLength ?? settings.maximumLength ?? positions
     guard (2...positions).contains(length) else {
       throw EmbeddingError(
-        "\(folder): a maximum length of \(length) is not in 2…\(positions) (max_position_embeddings)")
+        "\(folder): a maximum length of \(length) is not in 2…\(positions) (max_position_embeddings)"
+      )
     }
     self.maximumLength = length
     pooling = settings.pooling

@@ -35,7 +35,8 @@ struct RetrieverSettings: Equatable, Sendable {
     case .null: maximumLength = nil
     case let value:
       guard let length = value.intValue.map({ Int($0) }), length >= 2 else {
-        throw EmbeddingError("\(file): max_seq_length \(value.encoded) is not a length of 2 or more")
+        throw EmbeddingError(
+          "\(file): max_seq_length \(value.encoded) is not a length of 2 or more")
       }
       maximumLength = length
     }

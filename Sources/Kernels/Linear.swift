@@ -12,16 +12,18 @@ func sgemm(
     Int32(m), Int32(n), Int32(k), alpha, a, Int32(lda), b, Int32(ldb), beta, c, Int32(ldc))
 }
 
-/// A grid of tiles over an output [rows, columns], fixed by the shape.
+/// A grid of tiles over an output [rows, columns], fixed by the shape. Long and narrow tiles are
+/// fastest: each packs its own part of the weight once. At least two, and an even number of
+/// columns when there are few, so that two threads end together.
 struct TileGrid {
   let rows, columns, rowStep, columnStep, columnTiles, count: Int
 
-  init(rows: Int, columns: Int, inner: Int, rowLimit: Int = 512, columnLimit: Int = 768) {
-    func step(_ extent: Int, _ parts: Int) -> Int { ((extent + parts - 1) / parts + 31) / 32 * 32 }
+  init(rows: Int, columns: Int, inner: Int, rowLimit: Int = 1024, columnLimit: Int = 256) {
+    func step(_ extent: Int, _ parts: Int) -> Int { ((extent + parts - 1) / parts + 15) / 16 * 16 }
     var rowParts = max(1, (rows + rowLimit - 1) / rowLimit)
     var columnParts = max(1, (columns + columnLimit - 1) / columnLimit)
-    if rowParts * columnParts == 1, rows * columns * inner > 1 << 20 {
-      if rows >= columns { rowParts = 2 } else { columnParts = 2 }
+    if rowParts * columnParts % 2 == 1, columnParts < 8, rows * columns * inner > 1 << 20 {
+      if columns >= 192 { columnParts += 1 } else { rowParts += 1 }
     }
     (self.rows, self.columns) = (rows, columns)
     (rowStep, columnStep) = (max(1, step(rows, rowParts)), max(1, step(columns, columnParts)))
@@ -41,9 +43,9 @@ public func linearForward(
   accumulate: Bool = false, alpha: Float = 1, workers: Workers, scratch: Scratch
 ) {
   let (n, k) = (w.rows, w.columns)
+  // A narrow weight's tiles take all tokens: each of its panels is expanded once.
   let grid = TileGrid(
-    rows: tokens, columns: n, inner: k, rowLimit: w.isDense ? 512 : 1024,
-    columnLimit: w.isDense ? 768 : 512)
+    rows: tokens, columns: n, inner: k, rowLimit: w.isDense ? 1024 : max(1, tokens))
   workers.forEach(tiles: grid.count) { index, worker in
     let (rows, columns) = grid.tile(index)
     let panel = w.panel(
@@ -65,38 +67,43 @@ public func linearForward(
 }
 
 /// dx[T,K] (= or +=) alpha dy[T,N] W[N,K]: the gradient of `linearForward` by its input.
-/// A narrow W is expanded by panels of rows, added in their order.
+/// A narrow W is expanded by groups of rows, which are added in their order.
 public func linearBackwardInput(
   _ dx: MutableFloats, _ dy: Floats, _ w: any RowPanels, tokens: Int, accumulate: Bool = true,
   alpha: Float = 1, workers: Workers, scratch: Scratch
 ) {
   let (n, k) = (w.rows, w.columns)
-  if w.isDense {
-    let grid = TileGrid(rows: tokens, columns: k, inner: n)
-    let dense = w.panel(0..<n, scratch: nil)
+  let grid = TileGrid(rows: tokens, columns: k, inner: n)
+  let step = w.isDense ? max(1, n) : max(64, expansionRoom / max(1, k) / 64 * 64)
+  for first in stride(from: 0, to: n, by: step) {
+    let group = first..<min(n, first + step)
+    let panel =
+      w.isDense ? w.panel(group, scratch: nil) : expand(w, group, workers: workers, scratch)
     workers.forEach(tiles: grid.count) { index, _ in
       let (rows, columns) = grid.tile(index)
       sgemm(
-        rows.count, columns.count, n, alpha: alpha, dy + rows.lowerBound * n, n,
-        dense + columns.lowerBound, k, beta: accumulate ? 1 : 0,
-        dx + rows.lowerBound * k + columns.lowerBound, k)
-    }
-    return
-  }
-  let step = 512
-  let grid = TileGrid(rows: tokens, columns: k, inner: n, columnLimit: max(k, 1))
-  workers.forEach(tiles: grid.count) { index, worker in
-    let (rows, columns) = grid.tile(index)
-    for first in stride(from: 0, to: n, by: step) {
-      let range = first..<min(n, first + step)
-      let panel = w.panel(
-        range, scratch: scratch.floats(worker: worker, count: range.count * k))
-      sgemm(
-        rows.count, columns.count, range.count, alpha: alpha, dy + rows.lowerBound * n + first, n,
+        rows.count, columns.count, group.count, alpha: alpha, dy + rows.lowerBound * n + first, n,
         panel + columns.lowerBound, k, beta: accumulate || first > 0 ? 1 : 0,
         dx + rows.lowerBound * k + columns.lowerBound, k)
     }
   }
+}
+
+/// Floats of a group of expanded rows: they stay in a last-level cache.
+private let expansionRoom = 4 << 20
+
+/// The rows in the shared scratch buffer, expanded by all workers.
+private func expand(
+  _ w: any RowPanels, _ rows: Range<Int>, workers: Workers, _ scratch: Scratch
+) -> Floats {
+  let buffer = scratch.shared(count: rows.count * w.columns)
+  workers.forRanges(rows.count, grain: 64) { part in
+    let (to, count) = (buffer + part.lowerBound * w.columns, part.count * w.columns)
+    let from = w.panel(
+      rows.lowerBound + part.lowerBound..<rows.lowerBound + part.upperBound, scratch: to)
+    if from != Floats(to) { to.update(from: from, count: count) }
+  }
+  return Floats(buffer)
 }
 
 /// dW[N,K] += alpha dy[T,N]^T x[T,K], and db[N] += the column sums of dy:

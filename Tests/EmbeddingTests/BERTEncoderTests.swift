@@ -1,37 +1,11 @@
 import Embedding
 import Kernels
 import Safetensors
+import TestSupport
 import Weights
 import XCTest
 
 final class BERTEncoderTests: XCTestCase {
-  private struct Tiny {
-    let fixture = Fixture("bert-tiny")
-    let configuration: EncoderConfiguration
-    let lengths: [Int]
-    let texts: [[Int32]]
-    let paddedLength: Int
-
-    init() throws {
-      configuration = try EncoderConfiguration(fixture.json("config.json"))
-      lengths = try fixture.json("case.json")["lengths"]!.arrayValue!.map { $0.intValue! }
-      let ids = try fixture.integers("input_ids")
-      let padded = ids.count / lengths.count
-      paddedLength = padded
-      texts = lengths.enumerated().map { row, length in
-        ids[row * padded..<row * padded + length].map { Int32($0) }
-      }
-    }
-
-    /// The rows of a padded tensor [texts, paddedLength, H] that hold tokens.
-    func unpadded(_ name: String) throws -> [Float] {
-      let (all, h) = (try fixture.floats(name), configuration.hiddenSize)
-      return lengths.enumerated().flatMap { row, length in
-        all[row * paddedLength * h..<(row * paddedLength + length) * h]
-      }
-    }
-  }
-
   private func hidden(
     _ encoder: BERTEncoder, _ texts: [[Int32]], layers: Int? = nil,
     workspace: EncoderWorkspace? = nil
@@ -44,9 +18,8 @@ final class BERTEncoderTests: XCTestCase {
   }
 
   func testTinyModelEqualsTheReference() throws {
-    let tiny = try Tiny()
-    let encoder = try BERTEncoder(
-      configuration: tiny.configuration, tensors: tiny.fixture.weights())
+    let tiny = try TinyBERT()
+    let encoder = try BERTEncoder(configuration: tiny.configuration, tensors: tiny.weights)
     let embedded = hidden(encoder, tiny.texts, layers: 0)
     XCTAssertLessThan(maximumDifference(embedded, try tiny.unpadded("embedding_output")), 5e-6)
     let last = hidden(encoder, tiny.texts)
@@ -54,15 +27,14 @@ final class BERTEncoderTests: XCTestCase {
     for (pooling, name) in [(Pooling.cls, "cls_normalized"), (.mean, "mean_normalized")] {
       let vectors = pooling.vectors(
         last, lengths: tiny.lengths, width: tiny.configuration.hiddenSize)
-      XCTAssertLessThan(maximumDifference(vectors, try tiny.fixture.floats(name)), 2e-6, name)
+      XCTAssertLessThan(maximumDifference(vectors, try tiny.tensors.floats(name)), 2e-6, name)
     }
   }
 
   /// Texts of a batch do not see each other, and an empty text takes no row.
   func testPackedTextsEqualSingleOnes() throws {
-    let tiny = try Tiny()
-    let encoder = try BERTEncoder(
-      configuration: tiny.configuration, tensors: tiny.fixture.weights())
+    let tiny = try TinyBERT()
+    let encoder = try BERTEncoder(configuration: tiny.configuration, tensors: tiny.weights)
     let packed = hidden(encoder, tiny.texts)
     let single = tiny.texts.flatMap { hidden(encoder, [$0]) }
     XCTAssertLessThan(maximumDifference(packed, single), 2e-6)
@@ -72,9 +44,8 @@ final class BERTEncoderTests: XCTestCase {
 
   /// A batch of more rows than a tile, in a workspace that was used for less before.
   func testManyTextsInAUsedWorkspace() throws {
-    let tiny = try Tiny()
-    let encoder = try BERTEncoder(
-      configuration: tiny.configuration, tensors: tiny.fixture.weights())
+    let tiny = try TinyBERT()
+    let encoder = try BERTEncoder(configuration: tiny.configuration, tensors: tiny.weights)
     let texts = (0..<80).map { tiny.texts[$0 % 4] }
     let workspace = EncoderWorkspace(tiny.configuration)
     _ = hidden(encoder, [tiny.texts[3]], workspace: workspace)
@@ -85,8 +56,8 @@ final class BERTEncoderTests: XCTestCase {
   }
 
   func testPrefixesAndOldNamesAreFound() throws {
-    let tiny = try Tiny()
-    let weights = try tiny.fixture.weights()
+    let tiny = try TinyBERT()
+    let weights = tiny.weights
     let expected = hidden(
       try BERTEncoder(configuration: tiny.configuration, tensors: weights), tiny.texts)
     let renamings: [(String) -> String] = [
@@ -105,8 +76,8 @@ final class BERTEncoderTests: XCTestCase {
   }
 
   func testWrongTensorsAreNamed() throws {
-    let tiny = try Tiny()
-    let weights = try tiny.fixture.weights()
+    let tiny = try TinyBERT()
+    let weights = tiny.weights
     func build(_ change: (inout [String: StoredTensor]) -> Void) -> String {
       message {
         var changed = weights
@@ -126,7 +97,7 @@ final class BERTEncoderTests: XCTestCase {
   }
 
   func testUnsupportedConfigurationsAreNamed() throws {
-    let config = try XCTUnwrap(Tiny().fixture.json("config.json").objectValue)
+    let config = try XCTUnwrap(fixtureJSON("bert-tiny/config.json").objectValue)
     func parse(_ key: String, _ value: JSONValue?) -> String {
       message {
         var changed = config
@@ -162,18 +133,16 @@ final class BERTEncoderTests: XCTestCase {
   }
 
   func testMiniLMLayersEqualTheReference() throws {
-    let model = try ModelFiles.open(path: miniLMFolder())
-    let fixture = Fixture("minilm")
+    let model = try ModelFiles.open(path: cachedModel("minilm"))
+    let reference = try Tensors(fixture: "minilm/tensors.safetensors")
     let encoder = try BERTEncoder(
       configuration: EncoderConfiguration(model.configuration), tensors: model.tensors)
-    let ids = try fixture.integers("probe_ids").map { Int32($0) }
+    let ids = try reference.integers("probe_ids").map { Int32($0) }
     for (layers, name) in [
       (0, "probe_embedding_output"), (1, "probe_layer0_out"), (nil, "probe_last_hidden"),
     ] {
-      let difference = maximumDifference(
-        hidden(encoder, [ids], layers: layers), try fixture.floats(name))
-      XCTAssertLessThan(difference, 1e-5, name)
-      print("\(name): max|d| \(difference)")
+      let states = hidden(encoder, [ids], layers: layers)
+      XCTAssertLessThan(maximumDifference(states, try reference.floats(name)), 5e-6, name)
     }
   }
 }

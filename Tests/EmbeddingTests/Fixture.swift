@@ -1,65 +1,43 @@
 import Embedding
 import Foundation
 import Safetensors
+import TestSupport
 import Weights
 import XCTest
 
-/// A folder of `Tests/Fixtures`: `case.json`, `config.json`, `tensors.safetensors`.
-struct Fixture {
-  let path: String
+/// The random encoder of the fixture `bert-tiny`, its padded batch and what is expected of it.
+struct TinyBERT {
+  let tensors: Tensors
+  let weights: [String: StoredTensor]
+  let configuration: EncoderConfiguration
+  /// The token ids of each text, without padding.
+  let texts: [[Int32]]
+  private let paddedLength: Int
 
-  init(_ name: String) {
-    path =
-      URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("Fixtures/\(name)").path
+  var lengths: [Int] { texts.map(\.count) }
+
+  init() throws {
+    tensors = try Tensors(fixture: "bert-tiny/tensors.safetensors")
+    configuration = try EncoderConfiguration(fixtureJSON("bert-tiny/config.json"))
+    let file = try MappedSafetensors(path: fixture("bert-tiny/weights.safetensors"))
+    weights = Dictionary(
+      uniqueKeysWithValues: try file.entries.map { ($0.name, try file.tensor($0.name)) })
+    let ids = try tensors.integers("input_ids")
+    let padded = try tensors.shape("input_ids")[1]
+    paddedLength = padded
+    let lengths = try XCTUnwrap(fixtureJSON("bert-tiny/case.json")["lengths"]?.arrayValue)
+    texts = lengths.compactMap(\.intValue).enumerated().map { row, length in
+      ids[row * padded..<row * padded + length].map { Int32($0) }
+    }
   }
 
-  func json(_ file: String) throws -> JSONValue {
-    try JSONValue(parsing: Data(contentsOf: URL(fileURLWithPath: "\(path)/\(file)")))
+  /// The rows of a padded tensor [texts, paddedLength, H] that hold tokens.
+  func unpadded(_ name: String) throws -> [Float] {
+    let (all, width) = (try tensors.floats(name), configuration.hiddenSize)
+    return lengths.enumerated().flatMap { row, length in
+      all[row * paddedLength * width..<(row * paddedLength + length) * width]
+    }
   }
-
-  func floats(_ tensor: String) throws -> [Float] {
-    try MappedSafetensors(path: path + "/tensors.safetensors").tensor(tensor).floats()
-  }
-
-  func integers(_ tensor: String) throws -> [Int] {
-    let file = try MappedSafetensors(path: path + "/tensors.safetensors")
-    let entry = try XCTUnwrap(file.entry(tensor))
-    return try file.withBytes(of: entry) { $0.withMemoryRebound(to: Int64.self) { $0.map { Int($0) } } }
-  }
-
-  func weights(_ file: String = "weights.safetensors") throws -> [String: StoredTensor] {
-    let weights = try MappedSafetensors(path: path + "/" + file)
-    return Dictionary(
-      uniqueKeysWithValues: try weights.entries.map { ($0.name, try weights.tensor($0.name)) })
-  }
-}
-
-/// The folder of all-MiniLM-L6-v2, where `make test` has fetched it.
-func miniLMFolder() throws -> String {
-  let environment = ProcessInfo.processInfo.environment
-  let cache =
-    environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 }
-    ?? (environment["HOME"] ?? "") + "/.cache"
-  let folder = cache + "/memlong/models/minilm"
-  guard FileManager.default.fileExists(atPath: folder + "/model.safetensors") else {
-    throw XCTSkip("no model in \(folder)")
-  }
-  return folder
-}
-
-/// max |a - b|; infinite when the counts differ.
-func maximumDifference(_ a: [Float], _ b: [Float]) -> Float {
-  a.count == b.count ? zip(a, b).map { abs($0 - $1) }.max() ?? 0 : .infinity
-}
-
-/// The least cosine of rows of `width`.
-func leastCosine(_ a: [Float], _ b: [Float], width: Int) -> Double {
-  stride(from: 0, to: a.count, by: width).map { first in
-    let (x, y) = (a[first..<first + width].map(Double.init), b[first..<first + width].map(Double.init))
-    func dot(_ p: [Double], _ q: [Double]) -> Double { zip(p, q).map(*).reduce(0, +) }
-    return dot(x, y) / (dot(x, x) * dot(y, y)).squareRoot()
-  }.min() ?? 0
 }
 
 extension XCTestCase {
@@ -74,4 +52,30 @@ extension XCTestCase {
       return "\(error)"
     }
   }
+}
+
+func writeText(_ text: String, to path: String) throws {
+  try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+}
+
+/// Makes a retriever's folder around the model of `bert-tiny`: a vocabulary of letters, the first
+/// token's vector.
+func writeTinyRetriever(_ folder: String) throws {
+  let manager = FileManager.default
+  try manager.createDirectory(atPath: folder + "/1_Pooling", withIntermediateDirectories: true)
+  for (file, copy) in [
+    ("config.json", "config.json"), ("weights.safetensors", "model.safetensors"),
+  ] {
+    try manager.copyItem(atPath: fixture("bert-tiny/\(file)"), toPath: "\(folder)/\(copy)")
+  }
+  let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+  let letters = "abcdefghijklmnopqrstuvwxyz".map { String($0) }
+  let vocabulary = special + letters + letters.map { "##" + $0 }
+  try writeText(vocabulary.joined(separator: "\n") + "\n", to: folder + "/vocab.txt")
+  try writeText(
+    """
+    [{"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+     {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
+    """, to: folder + "/modules.json")
+  try writeText(#"{"pooling_mode_cls_token": true}"#, to: folder + "/1_Pooling/config.json")
 }

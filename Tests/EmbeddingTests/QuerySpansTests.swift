@@ -1,4 +1,5 @@
 import Embedding
+import TestSupport
 import XCTest
 
 final class QuerySpansTests: XCTestCase {
@@ -73,7 +74,7 @@ final class QuerySpansTests: XCTestCase {
   }
 
   func testRandomStreamsEqualTheOracle() throws {
-    var random = SplitMix(seed: 7)
+    var random = SplitMix64(seed: 7)
     for trial in 0..<600 {
       let chunkTokens = [1, 4, 16].randomElement(using: &random)!
       let rowsPerBlock = Int.random(in: 1...4, using: &random)
@@ -134,20 +135,5 @@ final class QuerySpansTests: XCTestCase {
     XCTAssertNotNil(message(Int.max, 128))
     XCTAssertEqual(QuerySpans.defaultQueryTokens(maximumLength: 256, chunkTokens: 100), 200)
     XCTAssertEqual(QuerySpans.defaultQueryTokens(maximumLength: 256, chunkTokens: 512), 512)
-  }
-}
-
-/// SplitMix64: the same stream of numbers on every machine.
-struct SplitMix: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

@@ -1,5 +1,5 @@
 import Dispatch
-import Safetensors
+import TestSupport
 import Tokenization
 import XCTest
 
@@ -8,7 +8,7 @@ final class BytePairTokenizerTests: XCTestCase {
 
   func testFixture() throws {
     let tokenizer = try Vocabulary.smolLM2().tokenizer()
-    let texts = try XCTUnwrap(fixtureCase("smollm2")["texts"]?.arrayValue)
+    let texts = try XCTUnwrap(fixtureJSON("smollm2/case.json")["texts"]?.arrayValue)
     XCTAssertEqual(texts.count, 44)
     for item in texts {
       let text = try XCTUnwrap(item["text"]?.stringValue)
@@ -16,23 +16,15 @@ final class BytePairTokenizerTests: XCTestCase {
       XCTAssertEqual(tokenizer.encode(text), ids, text)
       XCTAssertEqual(
         tokenizer.decode(ids, skippingSpecialTokens: false), Array(text.utf8), text)
-      XCTAssertEqual(
-        String(
-          decoding: tokenizer.decodeText(ids, skippingSpecialTokens: true), as: UTF8.self),
-        item["decode_skip_special"]?.stringValue, text)
+      guard let plain = item["decode_skip_special"]?.stringValue else { continue }
+      XCTAssertEqual(tokenizer.decodeText(ids, skippingSpecialTokens: true), Array(plain.utf8))
     }
   }
 
   func testThousandTokensOfProse() throws {
     let tokenizer = try Vocabulary.smolLM2().tokenizer()
-    let bytes = try fixture("smollm2/tensors.safetensors")
-    let ids: [Int32] = try bytes.withUnsafeBytes { buffer in
-      let header = try SafetensorsHeader(parsing: buffer)
-      let entry = try XCTUnwrap(header.tensors.first { $0.name == "ids_1024" })
-      XCTAssertEqual(entry.type, .I32)
-      return stride(from: entry.range.lowerBound, to: entry.range.upperBound, by: 4).map {
-        buffer.loadUnaligned(fromByteOffset: header.dataOffset + $0, as: Int32.self)
-      }
+    let ids = try Tensors(fixture: "smollm2/tensors.safetensors").integers("ids_1024").map {
+      Int32($0)
     }
     XCTAssertEqual(ids.count, 1024)
     XCTAssertEqual(tokenizer.encode(tokenizer.decode(ids, skippingSpecialTokens: false)), ids)
@@ -58,7 +50,7 @@ final class BytePairTokenizerTests: XCTestCase {
   // MARK: - The scanner and the merges against the plain algorithm
 
   func testEqualsOracle() throws {
-    var generator = SeededGenerator(1)
+    var generator = SplitMix64(seed: 1)
     let vocabulary = Vocabulary.small()
     let tokenizer = try vocabulary.tokenizer()
     let oracle = BytePairOracle(vocabulary)
@@ -70,7 +62,7 @@ final class BytePairTokenizerTests: XCTestCase {
   }
 
   func testLongPiecesEqualOracle() throws {
-    var generator = SeededGenerator(2)
+    var generator = SplitMix64(seed: 2)
     let vocabulary = Vocabulary.small()
     let tokenizer = try vocabulary.tokenizer()
     let oracle = BytePairOracle(vocabulary)
@@ -90,7 +82,7 @@ final class BytePairTokenizerTests: XCTestCase {
     vocabulary.types = [Int](repeating: 1, count: vocabulary.tokens.count)
     let tokenizer = try vocabulary.tokenizer()
     let oracle = BytePairOracle(vocabulary)
-    var generator = SeededGenerator(3)
+    var generator = SplitMix64(seed: 3)
     for length in [5, 20, 49, 60, 300] {
       let text = String((0..<length).map { _ in "bcx".randomElement(using: &generator)! })
       XCTAssertEqual(tokenizer.encode(text), oracle.encode(text), text)
@@ -98,7 +90,7 @@ final class BytePairTokenizerTests: XCTestCase {
   }
 
   func testRoundTrip() throws {
-    var generator = SeededGenerator(4)
+    var generator = SplitMix64(seed: 4)
     let tokenizer = try Vocabulary.small().tokenizer()
     for _ in 0..<300 {
       let text = Array(randomText(&generator, length: 200).utf8)
@@ -108,7 +100,7 @@ final class BytePairTokenizerTests: XCTestCase {
   }
 
   func testRandomBytesAreRepaired() throws {
-    var generator = SeededGenerator(5)
+    var generator = SplitMix64(seed: 5)
     let tokenizer = try Vocabulary.small().tokenizer()
     for _ in 0..<300 {
       let bytes = (0..<200).map { _ in UInt8.random(in: 0...255, using: &generator) }
@@ -120,7 +112,7 @@ final class BytePairTokenizerTests: XCTestCase {
   }
 
   func testPartsGiveTheWhole() throws {
-    var generator = SeededGenerator(6)
+    var generator = SplitMix64(seed: 6)
     let tokenizer = try Vocabulary.small().tokenizer()
     for _ in 0..<200 {
       let text = Array(randomText(&generator, length: 300).utf8)
@@ -132,7 +124,7 @@ final class BytePairTokenizerTests: XCTestCase {
   }
 
   func testThreadsShareATokenizer() throws {
-    var generator = SeededGenerator(7)
+    var generator = SplitMix64(seed: 7)
     let tokenizer = try Vocabulary.small().tokenizer()
     let texts = (0..<64).map { _ in randomText(&generator, length: 200) }
     let expected = texts.map { tokenizer.encode($0) }
@@ -154,11 +146,7 @@ final class BytePairTokenizerTests: XCTestCase {
       let size = 1_000_000
       let once = Array(repeatElement(unit, count: size / unit.count).joined())
       let twice = once + once
-      _ = tokenizer.encode(once)
-      let short = seconds { _ = tokenizer.encode(once) }
-      let long = seconds { _ = tokenizer.encode(twice) }
-      XCTAssertLessThan(long / short, 3, name)
-      XCTAssertLessThan(long, 2, name)
+      assertLinear(name, once, twice) { _ = tokenizer.encode($0) }
       XCTAssertEqual(
         tokenizer.decode(tokenizer.encode(twice), skippingSpecialTokens: false), twice, name)
     }

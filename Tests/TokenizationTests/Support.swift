@@ -1,31 +1,11 @@
-import Glibc
 import Safetensors
+import TestSupport
 import Tokenization
 import Weights
 import XCTest
 
-/// The bytes of a file of Tests/Fixtures.
-func fixture(_ name: String) throws -> [UInt8] {
-  let tests = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
-  return try MappedFile(path: "/\(tests)/Fixtures/\(name)").withBytes { Array($0) }
-}
-
-/// A fixture's case.json.
-func fixtureCase(_ name: String) throws -> JSONValue {
-  try JSONValue(parsing: fixture("\(name)/case.json"))
-}
-
 extension JSONValue {
   var ids: [Int32]? { arrayValue?.compactMap { $0.intValue.map { Int32($0) } } }
-}
-
-/// A file of the models that `make test` fetches.
-func cachedModel(_ name: String) throws -> String {
-  let home = getenv("HOME").map { String(cString: $0) } ?? ""
-  let cache = getenv("XDG_CACHE_HOME").map { String(cString: $0) } ?? "\(home)/.cache"
-  let path = "\(cache)/memlong/models/\(name)"
-  guard access(path, R_OK) == 0 else { throw XCTSkip("\(path) is not there") }
-  return path
 }
 
 /// The arrays of a GGUF's tokenizer.
@@ -83,23 +63,8 @@ let byteSpellings: [String] = {
   }
 }()
 
-/// SplitMix64: the same numbers on every run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(_ seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-}
-
 /// A string of scalars from the blocks where tokenizers go wrong.
-func randomText(_ generator: inout SeededGenerator, length: Int) -> String {
+func randomText(_ generator: inout SplitMix64, length: Int) -> String {
   let blocks: [ClosedRange<UInt32>] = [
     0x20...0x7e, 0x61...0x62, 0x30...0x39, 0x20...0x20, 0x00...0x20, 0x80...0x24f, 0x2000...0x206f,
     0x370...0x5ff, 0x900...0xdff, 0x3000...0x30ff, 0x4e00...0x4fff, 0xd7a0...0xd7a3,
@@ -121,15 +86,18 @@ func randomText(_ generator: inout SeededGenerator, length: Int) -> String {
   return String(text)
 }
 
-/// Seconds that `body` takes: the least of three.
-func seconds(_ body: () -> Void) -> Double {
-  (0..<3).map { _ in
-    let clock = ContinuousClock()
-    let time = clock.measure(body)
-    return Double(time.components.seconds) + Double(time.components.attoseconds) * 1e-18
-  }.min()!
-}
-
-func read(_ path: String) throws -> [UInt8] {
-  try MappedFile(path: path).withBytes { Array($0) }
+/// Fails unless `body` takes less than three times as long for `twice`, which is `once` two times.
+/// A busy machine gets a second and a third chance.
+func assertLinear<Input>(
+  _ name: String, _ once: Input, _ twice: Input, line: UInt = #line, _ body: (Input) -> Void
+) {
+  let clock = ContinuousClock()
+  body(once)
+  var ratio = Double.infinity
+  for _ in 0..<3 where ratio >= 3 {
+    let short = (0..<3).map { _ in clock.measure { body(once) } }.min()!
+    let long = (0..<3).map { _ in clock.measure { body(twice) } }.min()!
+    ratio = long / short
+  }
+  XCTAssertLessThan(ratio, 3, name, line: line)
 }

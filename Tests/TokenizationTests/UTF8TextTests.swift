@@ -1,3 +1,4 @@
+import TestSupport
 import Tokenization
 import XCTest
 
@@ -13,7 +14,7 @@ final class UTF8TextTests: XCTestCase {
   }
 
   func testEqualsStandardLibrary() {
-    var generator = SeededGenerator(1)
+    var generator = SplitMix64(seed: 1)
     let interesting: [UInt8] = [
       0x41, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xed,
       0xef, 0xf0, 0xf1, 0xf4, 0xf5, 0xff,

@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
+// "without avx512f changes the ABI": nothing here is ever called, all of it is inlined.
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wpsabi"
+
 #define ML_INLINE static inline __attribute__((always_inline))
 
 typedef float ml_f32x16 __attribute__((ext_vector_type(16)));
@@ -221,3 +225,5 @@ ML_INLINE void ml_dropout(float *out, const float *x, intptr_t count, uint64_t m
     out[i] = x[i] * kept + (keep == 0.0f ? 0.0f : out[i]);
   }
 }
+
+#pragma clang diagnostic pop
