@@ -151,10 +151,10 @@ train.inputs := $(R)/plans/train.mls $(train.chunks)
 
 $(call adapter.file,1): $(train.inputs) $(BASE_MODEL) $(train-1.stamp)
 	$(STAGE) '7/8 train, stage 1' $(call adapter,1).log $(RUN) $(MPIRUN) $(BIN)/ml-train \
-	  $(train-1.options) $(COMMON) --plan $(R)/plans/train.mls -o $(call adapter,1) $(train.chunks)
+	  $(train-1.options) $(COMMON) -v --plan $(R)/plans/train.mls -o $(call adapter,1) $(train.chunks)
 $(call adapter.file,2): $(train.inputs) $(call adapter.file,1) $(BASE_MODEL) $(train-2.stamp)
 	$(STAGE) '7/8 train, stage 2' $(call adapter,2).log $(RUN) $(MPIRUN) $(BIN)/ml-train \
-	  $(train-2.options) $(COMMON) --adapter $(call adapter,1) --plan $(R)/plans/train.mls \
+	  $(train-2.options) $(COMMON) -v --adapter $(call adapter,1) --plan $(R)/plans/train.mls \
 	  -o $(call adapter,2) $(train.chunks)
 
 # Evaluation: base and trained, each without memory and with each of the four plans. What the memory

@@ -53,6 +53,7 @@ LORA_RANK := 32
 LORA_ALPHA := 32
 # 48 segments a stage leave few steps: a high rate, as usual for small adapters.
 LEARNING_RATE := 5e-4
-# Two segments a step make 24 steps of 48 segments; two of them warm up (published: 1000 of many).
-STAGE1_OPTIONS := --accumulation 2 --warmup-steps 2 --lora-dropout 0
+# Two segments a step make 24 steps of 48 segments. The published logarithmic warm-up (1000 steps, two of
+# them at rate 0) suits long runs; here two steps warm up, then half a cosine.
+STAGE1_OPTIONS := --accumulation 2 --schedule cosine --warmup-steps 2 --lora-dropout 0
 STAGE2_OPTIONS := $(STAGE1_OPTIONS)

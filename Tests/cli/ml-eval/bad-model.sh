@@ -5,7 +5,16 @@ run=(ml-eval lm -o out.json --memory-layer 15 --retrieval-layers 15,19,23,27)
 mkdir llama
 cp "$FIXTURES/llama-tied/config.json" llama/
 cp "$FIXTURES/llama-tied/weights.safetensors" llama/model.safetensors
-refuse "another vocabulary" "${run[@]}" --model llama --plan "$READY/plan.mls" "$READY/chunks.mls"
+refuse "another vocabulary" ml-eval lm -o out.json --memory-layer 1 --retrieval-layers 1,2 --model llama \
+  --plan "$READY/plan.mls" "$READY/chunks.mls"
+# The same model but for one special token's spelling: as many tokens, another digest.
+python3 - <<'PY'
+import os
+data = open(os.environ["MODEL"], "rb").read()
+open("spelling.gguf", "wb").write(data.replace(b"<repo_name>", b"<REPO_name>", 1))
+PY
+ml-chunk -q --tokenizer spelling.gguf --chunk-tokens 32 --segment-tokens 128 -o other.mls "$READY/demo.jsonl"
+refuse "another spelling" "${run[@]}" --model "$MODEL" other.mls
 head -c 100000 "$MODEL" >cut.gguf
 refuse "cut" "${run[@]}" --model cut.gguf --plan "$READY/plan.mls" "$READY/chunks.mls"
 refuse "absent" "${run[@]}" --model absent.gguf --plan "$READY/plan.mls" "$READY/chunks.mls"

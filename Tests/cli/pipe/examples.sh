@@ -9,8 +9,8 @@ echo "It is a truth universally acknowledged." >text.txt
 mkdir -p runs/demo/chunks
 for shard in chunks embeddings plan; do cp "$READY/$shard.mls" .; done
 cp chunks.mls runs/demo/chunks
-cp chunks.mls part1.mls
-cp chunks.mls part2.mls
+for name in part1 part2 new; do cp chunks.mls $name.mls; done
+cp embeddings.mls questions.mls
 
 # The examples of the tools, less those that train and evaluate: these take minutes.
 examples() {
