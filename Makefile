@@ -194,7 +194,7 @@ $(REPORT): $(results) $(report.stamp)
 
 # --- What you type ---------------------------------------------------------------------------
 
-.PHONY: all build fetch pipeline test check results help clean FORCE
+.PHONY: all build fetch pipeline test check format results help clean FORCE
 
 # The pipeline is a second make, because the stamps read the versions of tools that are built here.
 all: build fetch ## build, fetch, run the pipeline, print its report
@@ -214,8 +214,11 @@ test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, then the modul
 
 # Names of formats (BF16, Q4_1) keep their spelling: .swift-format lets capitals stand.
 check: ## format, spaces, lengths, who imports whom
-	swift format lint --strict --recursive --parallel Package.swift Sources Tests
 	python3 pipelines/tools/check.py
+	swift format lint --strict --recursive --parallel Package.swift Sources Tests
+
+format: ## rewrite the sources as `make check` wants them
+	swift format --in-place --recursive --parallel Package.swift Sources Tests
 
 results: ## record the report in pipelines/$(PIPELINE)/RESULTS
 	@pipelines/tools/results.sh record $(PIPELINE)
