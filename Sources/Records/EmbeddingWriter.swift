@@ -14,15 +14,17 @@ public final class EmbeddingWriter {
   private var segments: [Int32] = []
   private var queryRows: [Int64] = []
   private var queries: [UInt8] = []
+  private var halves: [Float16]
 
   /// - Parameter valueType: F16 or F32
   public init(
     sink: any ByteSink, parameters: EmbeddingParameters, valueType: ElementType = .F16,
     provenance: Provenance?, compressionLevel: Int = Kind.embeddings.compressionLevel
   ) {
-    precondition(valueType == .F16 || valueType == .F32 && parameters.dimension > 0)
+    precondition((valueType == .F16 || valueType == .F32) && parameters.dimension > 0)
     dimension = parameters.dimension
     type = valueType
+    halves = [Float16](repeating: 0, count: dimension)
     writer = ShardWriter(
       sink: sink, kind: Kind.embeddings.rawValue, parameters: parameters.encoded,
       provenance: provenance, compressionLevel: compressionLevel, defersFirstBlock: true)
@@ -63,11 +65,19 @@ public final class EmbeddingWriter {
   }
 
   private func append(_ values: some Collection<Float>, to bytes: inout [UInt8]) {
+    let isAppended: Void? = values.withContiguousStorageIfAvailable { append($0, to: &bytes) }
+    if isAppended == nil { Array(values).withUnsafeBufferPointer { append($0, to: &bytes) } }
+  }
+
+  private func append(_ values: UnsafeBufferPointer<Float>, to bytes: inout [UInt8]) {
     precondition(values.count == dimension, "\(values.count) values, not \(dimension)")
     if type == .F32 {
-      Array(values).withUnsafeBytes { bytes.append(contentsOf: $0) }
+      bytes.append(contentsOf: UnsafeRawBufferPointer(values))
     } else {
-      values.map { Float16($0) }.withUnsafeBytes { bytes.append(contentsOf: $0) }
+      halves.withUnsafeMutableBufferPointer { halves in
+        for index in 0..<values.count { halves[index] = Float16(values[index]) }
+        bytes.append(contentsOf: UnsafeRawBufferPointer(halves))
+      }
     }
   }
 

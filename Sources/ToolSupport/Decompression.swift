@@ -148,8 +148,11 @@ public final class LineReader {
       }
       isStarted = true
       let rest = buffer[start..<end]
-      let newline = rest.withUnsafeBytes { bytes in
-        memchr(bytes.baseAddress!, 0x0a, bytes.count).map { $0 - UnsafeMutableRawPointer(mutating: bytes.baseAddress!) }
+      let newline = rest.withUnsafeBytes { bytes -> Int? in
+        guard let first = bytes.baseAddress, let found = memchr(first, 0x0a, bytes.count) else {
+          return nil
+        }
+        return UnsafeRawPointer(found) - first
       }
       guard line.count + (newline ?? rest.count) <= limit else {
         throw ToolError("\(source.name ?? "input"): line \(lineNumber + 1) is over \(limit) bytes")

@@ -77,13 +77,14 @@ extension InputFile {
   public static func openText(_ path: String? = nil) throws -> any ByteSource {
     let file = try InputFile(path, isBinary: false)
     let head = try PushBackSource(file, peeking: 4)
-    switch head.peeked {
-    case [0x28, 0xb5, 0x2f, 0xfd]: return ZstandardSource(head)
-    case let bytes where bytes.count == 4 && bytes[0] & 0xf0 == 0x50 && bytes[1...] == [0x2a, 0x4d, 0x18]:
+    let bytes = head.peeked
+    if bytes.starts(with: [0x1f, 0x8b]) { return GzipSource(head) }
+    // a frame, or a skippable frame before the first one
+    let isSkippable = bytes.count == 4 && bytes[0] & 0xf0 == 0x50
+    if bytes == [0x28, 0xb5, 0x2f, 0xfd] || isSkippable && bytes[1...] == [0x2a, 0x4d, 0x18] {
       return ZstandardSource(head)
-    case let bytes where bytes.starts(with: [0x1f, 0x8b]): return GzipSource(head)
-    default: return head
     }
+    return head
   }
 }
 

@@ -10,6 +10,7 @@ public enum ToolName {
 /// or the status of its `ToolError`; either prints one line. Signals remove unfinished outputs.
 public func runTool<Command: ParsableCommand>(_ type: Command.Type) -> Never {
   ToolName.current = type.configuration.commandName ?? type._commandName
+  occupyStandardDescriptors()
   installSignalHandlers()
   var command: any ParsableCommand
   do {
@@ -25,6 +26,15 @@ public func runTool<Command: ParsableCommand>(_ type: Command.Type) -> Never {
   }
   Temporaries.removeAll()
   exit(0)
+}
+
+/// A standard descriptor that the parent closed would be given to the first file opened, and
+/// messages would land in an output. It is taken by one that fails every use instead.
+private func occupyStandardDescriptors() {
+  for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 {
+    // the lowest free number is this one
+    _ = open("/dev/null", descriptor == STDIN_FILENO ? O_WRONLY : O_RDONLY)
+  }
 }
 
 private func endParsing<Command: ParsableCommand>(_ error: any Error, _ type: Command.Type) -> Never

@@ -114,8 +114,9 @@ final class ChunkTests: XCTestCase {
       try assertRefused(
         good, replacing: [text, NamedTensor("text_offsets", .I64, [4], offsets)])
     }
-    for bytes: [UInt8] in [[0xff], [0xc3], [0xed, 0xa0, 0x80], [0xc0, 0x80], [0xf4, 0x90, 0x80, 0x80]]
-    {
+    for bytes: [UInt8] in [
+      [0xff], [0xc3], [0xed, 0xa0, 0x80], [0xc0, 0x80], [0xf4, 0x90, 0x80, 0x80],
+    ] {
       let count = Int64(bytes.count)
       try assertRefused(
         good,

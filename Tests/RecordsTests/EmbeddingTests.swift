@@ -17,7 +17,8 @@ final class EmbeddingRecordTests: XCTestCase {
         let (batches, reader) = try read(Samples.embeddingShard(count, wide: wide))
         XCTAssertEqual(batches.count, 1)
         XCTAssertEqual(batches[0].rows, count)
-        XCTAssertEqual(batches[0].keys, (0..<count).flatMap { [Float](repeating: Float($0), count: 3) })
+        XCTAssertEqual(
+          batches[0].keys, (0..<count).flatMap { [Float](repeating: Float($0), count: 3) })
         XCTAssertEqual(batches[0].queryRows, Array(stride(from: 0, to: count, by: 2)))
         XCTAssertEqual(batches[0].queries.count, batches[0].queryRows.count * 3)
         XCTAssertEqual(batches[0].documents, (0..<count).map { Int64($0 / 5) })

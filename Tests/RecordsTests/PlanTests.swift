@@ -47,8 +47,9 @@ final class PlanTests: XCTestCase {
     try refuse("row", [3], [0, 4, 4] as [Int64])
     try refuse("row", [3], [0, 2, 9] as [Int64])
     try refuse("row", [3], [-1, 2, 4] as [Int64])
-    for slots: [Int64] in [[4, -1, -1], [1, 0, -1], [-1, 0, -1], [-2, -1, -1], [1, 1, -1], [.max, -1, -1]]
-    {
+    for slots: [Int64] in [
+      [4, -1, -1], [1, 0, -1], [-1, 0, -1], [-2, -1, -1], [1, 1, -1], [.max, -1, -1],
+    ] {
       try refuse("neighbours", [3, 3], [-1, -1, -1, -1, -1, -1] + slots)
     }
     try refuse("live", [3], [0, 2, -1] as [Int32])

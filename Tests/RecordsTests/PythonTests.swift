@@ -48,9 +48,8 @@ final class PythonTests: XCTestCase {
           bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
         }
         let shape = tensor.shape.map(String.init).joined(separator: ", ")
-        XCTAssert(
-          result.text.contains("\"\(name)\": [\"\(tensor.type.rawValue)\", [\(shape)], \"\(hex)\"]"),
-          "\(name): \(result.text)")
+        let expected = "\"\(name)\": [\"\(tensor.type.rawValue)\", [\(shape)], \"\(hex)\"]"
+        XCTAssert(result.text.contains(expected), "\(name): \(result.text)")
       }
       XCTAssert(result.text.contains("[1, 4, \"\(reader.digest)\"]"), result.text)
       XCTAssert(result.text.contains("\"top_k\": \"3\""))

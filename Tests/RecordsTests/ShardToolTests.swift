@@ -32,7 +32,8 @@ final class ShardToolTests: XCTestCase {
       XCTAssertEqual(chunks.status, 0, chunks.standardError)
       let lines = chunks.text.split(separator: "\n")
       XCTAssertEqual(lines.count, 2)
-      XCTAssert(lines[1].hasPrefix(#"{"row":1,"document":0,"ordinal":1,"segment":0,"source":"wîki","tokens":["#))
+      let opening = #"{"row":1,"document":0,"ordinal":1,"segment":0,"source":"wîki","tokens":["#
+      XCTAssert(lines[1].hasPrefix(opening), "\(lines[1])")
       XCTAssert(lines[1].hasSuffix(#"],"text":"chunk ü 1"}"#))
       XCTAssertEqual(
         try run("view", "\(folder)/embeddings.mls").text,
@@ -117,13 +118,18 @@ final class ShardToolTests: XCTestCase {
       XCTAssertEqual(refused.status, 1)
       XCTAssert(refused.standardError.contains("segment_tokens 4"), refused.standardError)
       XCTAssertFalse(FileManager.default.fileExists(atPath: "\(folder)/out.mls"))
-      let piped = try shell("\"$ml\" cat <(cat chunks.mls) <(cat chunks.mls) | cmp - <(cat chunks.mls chunks.mls)", in: folder)
+      let piped = try shell(
+        """
+        "$ml" cat <(cat chunks.mls) <(cat chunks.mls) | cmp - <(cat chunks.mls chunks.mls)
+        """, in: folder)
       XCTAssertEqual(piped.status, 0, piped.standardError)
     }
   }
 
   func testUsageErrorsEndWith64() throws {
-    for arguments in [[], ["look"], ["view", "--no-such"], ["head", "-n", "-1"], ["head", "-n", "x"]] {
+    for arguments in [
+      [], ["look"], ["view", "--no-such"], ["head", "-n", "-1"], ["head", "-n", "x"],
+    ] {
       let result = try runTool("ml-shard", arguments)
       XCTAssertEqual(result.status, 64, "\(arguments)")
       XCTAssertEqual(result.standardError.split(separator: "\n").count, 1, result.standardError)
@@ -152,6 +158,22 @@ final class ShardToolTests: XCTestCase {
     }
   }
 
+  func testClosedDescriptorsAreErrors() throws {
+    try withShards { folder in
+      for (script, message) in [
+        ("\"$ml\" cat chunks.mls >&-", "standard output"), ("\"$ml\" check <&-", "standard input"),
+      ] {
+        let result = try shell(script, in: folder)
+        XCTAssertEqual(result.status, 1, script)
+        XCTAssertEqual(result.standardError, "ml-shard: \(message): Bad file descriptor\n")
+      }
+      let result = try shell(
+        "\"$ml\" check plan.mls none 2>&-; \"$ml\" cat plan.mls -v -o out 2>&- && cmp out plan.mls",
+        in: folder)
+      XCTAssertEqual(result.status, 0)
+    }
+  }
+
   func testAClosedPipeEndsQuietly() throws {
     try withTemporaryFolder { folder in
       try write(Samples.chunkShard(Samples.chunks(20_000)), to: "\(folder)/chunks.mls")
@@ -172,11 +194,12 @@ final class ShardToolTests: XCTestCase {
         let result = try shell(
           """
           set -m
-          (cat chunks.mls; sleep 20) | "$ml" cat -o out.mls & job=$!
+          mkfifo in; exec 3<>in; cat chunks.mls >&3
+          "$ml" cat -o out.mls < in 3>&- & job=$!
           for i in $(seq 100); do ls -A | grep -q tmp && break; sleep 0.02; done
           ls -A | grep -q tmp || exit 99
           kill -\(name) $job; wait $job; status=$?
-          kill %1 2>/dev/null; ls -A; exit $status
+          rm in; ls -A; exit $status
           """, in: folder)
         XCTAssertEqual(result.status, status, result.standardError)
         XCTAssertEqual(

@@ -37,8 +37,9 @@ final class JSONTests: XCTestCase {
       String(repeating: "[", count: 100_000),
     ]
     for text in bad { XCTAssertThrowsError(try JSONValue(parsing: text), text) }
-    for bytes: [UInt8] in [[0x22, 0xff, 0x22], [0x22, 0xc0, 0x80, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22]]
-    {
+    for bytes: [UInt8] in [
+      [0x22, 0xff, 0x22], [0x22, 0xc0, 0x80, 0x22], [0x22, 0xed, 0xa0, 0x80, 0x22],
+    ] {
       XCTAssertThrowsError(try JSONValue(parsing: bytes))
     }
   }
