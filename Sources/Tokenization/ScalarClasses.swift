@@ -49,9 +49,10 @@ final class ScalarClasses: @unchecked Sendable {
   }
 
   private static func block(_ high: Int) -> [UInt8] {
-    // Planes 4 to 13 are unassigned, 15 and 16 private: no need to ask for each scalar.
+    // Planes 4 to 13 are unassigned, 15 and 16 private but for their last two scalars: no need
+    // to ask for each scalar.
     if (0x400..<0xe00).contains(high) { return [UInt8](repeating: 0, count: 256) }
-    if high >= 0xf00 { return [UInt8](repeating: control, count: 256) }
+    if high >= 0xf00 && high & 0xff != 0xff { return [UInt8](repeating: control, count: 256) }
     return (0..<256).map { low in
       Unicode.Scalar(UInt32(high << 8 | low)).map(flags(of:)) ?? control
     }
