@@ -42,7 +42,8 @@ let package = Package(
     .target(
       name: "ModelSupport",
       dependencies: [
-        "ToolSupport", "Records", "ShardIO", "Modeling", "Weights", "Safetensors", parser,
+        "ToolSupport", "Records", "ShardIO", "Modeling", "Weights", "Tokenization",
+        "Safetensors", parser,
       ]),
     .executableTarget(
       name: "ml-shard", dependencies: ["ToolSupport", "Records", "ShardIO", "Safetensors", parser]),
@@ -85,7 +86,7 @@ let package = Package(
       name: "EmbeddingTests", dependencies: ["Embedding", "Records", "ShardIO", "Kernels", "Weights", "Tokenization", "Safetensors", "TestSupport"]),
     .testTarget(
       name: "IndexingTests",
-      dependencies: ["Indexing", "Kernels", "Records", "ShardIO", "TestSupport", "ml-index"]),
+      dependencies: ["Indexing", "Kernels", "Records", "ShardIO", "TestSupport"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
     .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Modeling", "Safetensors", "TestSupport"]),

@@ -18,12 +18,16 @@ extension LoadedModel {
 
   /// Writes the decoder's adapter as a PEFT folder with a config.json in the published field names.
   ///
-  /// - Parameter foundation: the adapter folder that this one stands on; it is copied inside, so that
-  ///   the folder is whole wherever it goes.
+  /// - Parameters:
+  ///   - layers: those that have adapters, nil for all.
+  ///   - foundation: the adapter folder that this one stands on; it is copied inside, so that the
+  ///     folder is whole wherever it goes.
   public func saveAdapter(
-    _ configuration: AdapterConfiguration, folder: String, foundation: String?, fields: RunFields?
+    _ configuration: AdapterConfiguration, layers: Range<Int>?, folder: String,
+    foundation: String?, fields: RunFields
   ) throws {
-    var adapter = Adapter(configuration: configuration.peft(baseModel: files.name))
+    let stored = configuration.peft(baseModel: files.name, layers: layers)
+    var adapter = Adapter(configuration: stored.json)
     for tensor in decoder.adapterTensors(configuration.extras) {
       adapter.tensors[Decoder.adapterPrefix + tensor.name] = Adapter.Tensor(
         shape: tensor.shape, values: tensor.values)
@@ -32,11 +36,9 @@ extension LoadedModel {
     if let memory = decoder.memory {
       config.merge(memory.published) { _, new in new }
     }
-    if let fields {
-      config["ret_group_size"] = .integer(Int64(fields.topK))
-      config["memory_size"] = .integer(Int64(fields.memoryTokens))
-      config["last_context_length"] = .integer(Int64(fields.segmentTokens))
-    }
+    config["ret_group_size"] = .integer(Int64(fields.topK))
+    config["memory_size"] = .integer(Int64(fields.memoryTokens))
+    config["last_context_length"] = .integer(Int64(fields.segmentTokens))
     var extra: [String: [UInt8]] = [:]
     if let foundation {
       config[Self.foundationFolder] = .string(try Adapter.digest(folder: foundation))

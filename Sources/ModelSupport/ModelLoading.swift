@@ -1,6 +1,7 @@
 import Modeling
 import Records
 import Safetensors
+import Tokenization
 import Weights
 
 /// A decoder with the adapters it was asked to wear, and the names of all of them.
@@ -75,11 +76,13 @@ public struct LoadedModel {
         name: String(name.dropFirst(Decoder.adapterPrefix.count)), shape: tensor.shape,
         values: tensor.values)
     }
-    try decoder.apply(try AdapterConfiguration(peft: adapter.configuration), tensors: tensors)
+    let stored = try LoRAConfiguration(adapter.configuration, path: folder)
+    try decoder.apply(try AdapterConfiguration(peft: stored), tensors: tensors)
     decoder.mergeAdapters()
   }
 
-  /// Refuses chunks that another tokenizer made.
+  /// Refuses chunks that another tokenizer made: by digest where the model carries its tokenizer, else
+  /// by the size of the vocabulary.
   ///
   /// - Throws: `ModelError` naming both.
   public func check(_ tokenizer: TokenizerIdentity) throws {
@@ -88,6 +91,16 @@ public struct LoadedModel {
       throw ModelError(
         "the chunks were made by tokenizer \(tokenizer.name) with \(tokenizer.vocabularySize) "
           + "tokens, but \(model.name) has \(vocabulary)")
+    }
+    guard let file = files.gguf else { return }
+    let own = try GGUFTokenizer(file)
+    let digest = BytePairTokenizer.digest(
+      tokens: own.tokens, merges: own.merges, tokenTypes: own.tokenTypes,
+      preTokenizer: own.preTokenizer)
+    guard tokenizer.digest == digest else {
+      throw ModelError(
+        "the chunks were made by tokenizer \(tokenizer.name) (\(tokenizer.digest)), but "
+          + "\(model.name) has another (\(digest))")
     }
   }
 }

@@ -146,11 +146,26 @@ public struct BytePairTokenizer: Tokenizer {
   public func decode(
     _ ids: some Sequence<Int32>, skippingSpecialTokens: Bool
   ) -> [UInt8] {
+    ids.withContiguousStorageIfAvailable {
+      decode($0, skippingSpecialTokens: skippingSpecialTokens)
+    }
+      ?? Array(ids).withUnsafeBufferPointer {
+        decode($0, skippingSpecialTokens: skippingSpecialTokens)
+      }
+  }
+
+  private func decode(
+    _ ids: UnsafeBufferPointer<Int32>, skippingSpecialTokens: Bool
+  ) -> [UInt8] {
     var result = [UInt8]()
-    for id in ids {
-      guard id >= 0, Int(id) < isControl.count else { continue }
-      if skippingSpecialTokens && isControl[Int(id)] { continue }
-      result += bytesOfTokens[offsetOfToken[Int(id)]..<offsetOfToken[Int(id) + 1]]
+    result.reserveCapacity(5 * ids.count)
+    bytesOfTokens.withUnsafeBufferPointer { bytes in
+      for id in ids {
+        guard id >= 0, Int(id) < isControl.count else { continue }
+        if skippingSpecialTokens && isControl[Int(id)] { continue }
+        let range = offsetOfToken[Int(id)]..<offsetOfToken[Int(id) + 1]
+        result.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[range]))
+      }
     }
     return result
   }

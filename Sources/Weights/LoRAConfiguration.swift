@@ -13,6 +13,8 @@ public struct LoRAConfiguration: Equatable, Sendable {
   public var modulesToSave: [String]?
   /// alpha/√r instead of alpha/r.
   public var usesRankStabilisedScaling = false
+  /// The layers that have factors; nil for all.
+  public var layersToTransform: [Int]?
   /// Name of the base model; informative.
   public var baseModel = ""
 
@@ -48,8 +50,8 @@ public struct LoRAConfiguration: Equatable, Sendable {
     for key in ["rank_pattern", "alpha_pattern"] where json[key]?.objectValue?.isEmpty == false {
       throw fail("\(key) is not supported")
     }
-    for key in ["layers_to_transform", "layer_replication"] {
-      if let value = json[key], value != .null { throw fail("\(key) is not supported") }
+    if let value = json["layer_replication"], value != .null {
+      throw fail("layer_replication is not supported")
     }
     guard let rank = json["r"]?.intValue, (1...1 << 20).contains(rank) else {
       throw fail("r is not a positive count")
@@ -65,6 +67,11 @@ public struct LoRAConfiguration: Equatable, Sendable {
       targetModules: targets, modulesToSave: json["modules_to_save"]?.strings,
       baseModel: json["base_model_name_or_path"]?.stringValue ?? "")
     usesRankStabilisedScaling = json["use_rslora"]?.boolValue ?? false
+    if let layers = json["layers_to_transform"], layers != .null {
+      guard let list = layers.intValue.map({ [$0] }) ?? layers.arrayValue?.compactMap(\.intValue)
+      else { throw fail("layers_to_transform is not a list of layers") }
+      layersToTransform = list
+    }
   }
 
   /// adapter_config.json with every field that PEFT 0.12 writes.
@@ -79,7 +86,8 @@ public struct LoRAConfiguration: Equatable, Sendable {
       "init_lora_weights": .bool(true),
       "layer_replication": .null,
       "layers_pattern": .null,
-      "layers_to_transform": .null,
+      "layers_to_transform": layersToTransform.map { .array($0.map { .integer(Int64($0)) }) }
+        ?? .null,
       "loftq_config": .object([:]),
       "lora_alpha": Int64(exactly: alpha).map { .integer($0) } ?? .number(alpha),
       "lora_dropout": .number(dropout),

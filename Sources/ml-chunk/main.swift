@@ -26,7 +26,7 @@ struct MLChunk: ParsableCommand {
       """,
       examples: [
         "ml-chunk --tokenizer model.gguf -o chunks.mls books.jsonl.zst",
-        "zstdcat *.zst | ml-chunk --tokenizer model.gguf --max-tokens 1000000 > chunks.mls",
+        "zstdcat a.zst | ml-chunk --tokenizer m.gguf --max-tokens 1000000 > c.mls",
       ]),
     version: toolVersion)
 
@@ -148,27 +148,12 @@ struct MLChunk: ParsableCommand {
 
   /// The tokenizer of a GGUF file.
   private func openTokenizer(_ path: String) throws -> BytePairTokenizer {
-    let file = try GGUFFile(path: path)
-    func value<Value>(_ key: String, _ value: (GGUFValue) -> Value?) throws -> Value {
-      guard let value = file.metadata["tokenizer.ggml.\(key)"].flatMap(value) else {
-        throw ToolError("\(path): no tokenizer: tokenizer.ggml.\(key) is missing")
-      }
-      return value
-    }
-    let model = try value("model", \.stringValue)
-    guard model == "gpt2" else {
-      throw ToolError("\(path): tokenizer model \(model) is not supported (gpt2 is)")
-    }
-    let tokens = try value("tokens", \.stringsValue)
-    func id(_ key: String) -> Int32? {
-      file.metadata["tokenizer.ggml.\(key)"]?.intValue.flatMap { Int32(exactly: $0) }
-    }
+    let stored = try GGUFTokenizer(try GGUFFile(path: path))
     do {
       return try BytePairTokenizer(
-        tokens: tokens, merges: value("merges", \.stringsValue),
-        tokenTypes: value("token_type", \.intsValue), preTokenizer: value("pre", \.stringValue),
-        name: file.metadata["general.name"]?.stringValue ?? "",
-        beginningOfSequence: id("bos_token_id"), endOfSequence: id("eos_token_id"))
+        tokens: stored.tokens, merges: stored.merges, tokenTypes: stored.tokenTypes,
+        preTokenizer: stored.preTokenizer, name: stored.name,
+        beginningOfSequence: stored.beginningOfSequence, endOfSequence: stored.endOfSequence)
     } catch let error as TokenizerError {
       throw ToolError("\(path): \(error)")
     }

@@ -85,8 +85,12 @@ struct Plan: ParsableCommand {
     let capacity = MemorySettings.capacity(memoryTokens: memoryTokens, chunkTokens: chunkTokens)
     guard capacity >= 1 || eviction == .none else {
       throw ToolError.usage(
-        "--memory-tokens is \(memoryTokens), not in \(chunkTokens)...: a chunk has \(chunkTokens)")
+        "--memory-tokens is \(memoryTokens), not \(chunkTokens) or more: "
+          + "a chunk has \(chunkTokens) tokens")
     }
+    options.detail(
+      eviction == .none
+        ? "an unbounded memory" : "a memory of \(capacity) chunks of \(chunkTokens) tokens")
     return MemorySettings(
       topK: topK, capacity: max(capacity, 1), eviction: eviction, reset: reset, selection: select,
       seed: options.seed)

@@ -59,21 +59,33 @@ struct Stat: ParsableCommand {
       }
       try regret.add(planned: planned, unbounded: block)
     }
-    let progress = Progress("chunks", quiet: options.quiet)
-    while let batch = try reader.next() {
-      try planner.append(KeyBatch(batch, pack: reader.parameters.pack))
-      progress.update(planner.nextRow)
+    do {
+      let progress = Progress("chunks", quiet: options.quiet)
+      while let batch = try reader.next() {
+        try planner.append(KeyBatch(batch, pack: reader.parameters.pack))
+        progress.update(planner.nextRow)
+      }
+      try planner.finish()
+      if let extra = try rows.next() {
+        throw ToolError("the plan has a block at row \(extra.row), the embeddings have not")
+      }
+    } catch let error where !(error is ShardError) {
+      // A plan of other embeddings is refused as such, whatever differed first.
+      try checkDigests(rows, reader)
+      throw error
     }
-    try planner.finish()
-    if let extra = try rows.next() {
-      throw ToolError("the plan has a block at row \(extra.row), the embeddings have not")
-    }
+    try checkDigests(rows, reader)
+    return regret.summary
+  }
+
+  private func checkDigests(_ rows: PlannedRows, _ reader: EmbeddingReader) throws {
+    while try rows.next() != nil {}
+    while try reader.next() != nil {}
     guard rows.reader.embeddingsDigest == reader.digest else {
       throw ToolError(
         "the plan was made from embeddings \(rows.reader.embeddingsDigest), these are "
           + "\(reader.digest)")
     }
-    return regret.summary
   }
 }
 

@@ -71,9 +71,8 @@ struct TrainTool: ParsableCommand {
     try checkLanes(loaded)
     let settings = try training.options(
       microSteps: try stepCount(input, lanes), seed: options.seed)
-    model.decoder.addAdapters(
-      settings.adapter, layers: settings.mode.trainedLayers(of: model.decoder),
-      seed: options.seed)
+    let layers = settings.mode.trainedLayers(of: model.decoder)
+    model.decoder.addAdapters(settings.adapter, layers: layers, seed: options.seed)
     let trainer = Trainer(
       decoder: model.decoder, options: settings,
       sources: try lanes.map { LaneReader(try input.open(), rows: $0) },
@@ -83,7 +82,8 @@ struct TrainTool: ParsableCommand {
         + "\(settings.schedule.totalSteps) steps")
     try train(trainer, settings, census)
     try model.saveAdapter(
-      settings.adapter, folder: folder, foundation: adapter,
+      settings.adapter, layers: settings.mode == .loraAll ? nil : layers, folder: folder,
+      foundation: adapter,
       fields: .init(
         topK: loaded?.parameters.topK ?? 0, memoryTokens: loaded?.parameters.memoryTokens ?? 0,
         segmentTokens: census.parameters.segmentTokens))

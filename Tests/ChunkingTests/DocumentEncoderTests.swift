@@ -34,7 +34,8 @@ final class DocumentEncoderTests: XCTestCase {
   func testThreadsGiveTheSame() throws {
     var generator = SplitMix64(seed: 1)
     let lines = (0..<40).map { number in
-      let words = (0..<Int.random(in: 0...(number == 3 ? 90_000 : 40), using: &generator)).map { _ in
+      let words = (0..<Int.random(in: 0...(number == 3 ? 90_000 : 40), using: &generator)).map {
+        _ in
         ["ab", "abab", "x", "y z"].randomElement(using: &generator)!
       }
       return "{\"text\":\"\(words.joined(separator: " "))\",\"source\":\"\(number % 3)\"}"

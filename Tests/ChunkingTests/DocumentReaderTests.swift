@@ -74,7 +74,8 @@ final class DocumentReaderTests: XCTestCase {
   }
 
   func testLongLine() throws {
-    let line = Array("{\"text\":\"".utf8) + [UInt8](repeating: 0x61, count: 20_000_000)
+    let line =
+      Array("{\"text\":\"".utf8) + [UInt8](repeating: 0x61, count: 20_000_000)
       + Array("\"}\n".utf8)
     let clock = ContinuousClock()
     let time = try clock.measure {

@@ -1,5 +1,6 @@
 import Indexing
 import Kernels
+import TestSupport
 import XCTest
 
 /// Batches as shards carry them, against the chunk-by-chunk planner.
@@ -29,7 +30,7 @@ final class BatchTests: XCTestCase {
 
   /// Blocks of two chunks, segments of `perSegment`, documents of 12.
   private func chunks(_ count: Int, perSegment: Int) -> [StreamChunk] {
-    var random = SplitMix(state: 5)
+    var random = SplitMix64(seed: 5)
     return (0..<count).map { row in
       let vector = { [Float.random(in: -1...1, using: &random), 1] }
       return StreamChunk(

@@ -1,5 +1,6 @@
 import Indexing
 import Kernels
+import TestSupport
 
 /// One chunk as the planner is told of it.
 struct StreamChunk {
@@ -7,19 +8,6 @@ struct StreamChunk {
   var query: [Float]?
   var document: Int
   var segment: Int
-}
-
-/// SplitMix64, repeatable; also the generator that random selection is specified with.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
 }
 
 /// The rules of the memory, spelt out once more without regard to speed: whole stream in hand, one
@@ -101,7 +89,7 @@ struct MemoryOracle {
 
   private func draw(block: Int, chunk: Int) -> UInt64 {
     func once(_ x: UInt64) -> UInt64 {
-      var generator = SplitMix(state: x)
+      var generator = SplitMix64(seed: x)
       return generator.next()
     }
     return once(once(once(settings.seed) ^ UInt64(block)) ^ UInt64(chunk))

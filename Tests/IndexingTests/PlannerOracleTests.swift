@@ -1,4 +1,5 @@
 import Indexing
+import TestSupport
 import XCTest
 
 final class PlannerOracleTests: XCTestCase {
@@ -6,7 +7,7 @@ final class PlannerOracleTests: XCTestCase {
   func testPlannerEqualsOracle() throws {
     var coverage = Coverage()
     for seed in 0..<3000 {
-      var random = SplitMix(state: UInt64(seed))
+      var random = SplitMix64(seed: UInt64(seed))
       let settings = randomSettings(seed, &random)
       let chunks = randomStream(&random)
       let expected = MemoryOracle(settings, chunks).blocks
@@ -45,7 +46,7 @@ final class PlannerOracleTests: XCTestCase {
     }
   }
 
-  private func randomSettings(_ seed: Int, _ random: inout SplitMix) -> MemorySettings {
+  private func randomSettings(_ seed: Int, _ random: inout SplitMix64) -> MemorySettings {
     // Capacities below a segment, odd ones, and such that a tenth is several chunks.
     let capacity =
       [1, 2, 3, 4, 5, 7, 8, 9, 11, 16, 24, 31, 45].randomElement(using: &random)!
@@ -58,12 +59,12 @@ final class PlannerOracleTests: XCTestCase {
 
   /// Documents of several segments, the last of each often short; blocks of a segment's first chunk
   /// and every few after; now and then a zero query, a long segment or one without blocks.
-  private func randomStream(_ random: inout SplitMix) -> [StreamChunk] {
+  private func randomStream(_ random: inout SplitMix64) -> [StreamChunk] {
     let dimension = [1, 2, 3, 17, 70].randomElement(using: &random)!
     let perBlock = Int.random(in: 1...4, using: &random)
     let perSegment = perBlock * Int.random(in: 1...4, using: &random)
     let quantum = [1, 2].randomElement(using: &random)!
-    func vector(_ random: inout SplitMix) -> [Float] {
+    func vector(_ random: inout SplitMix64) -> [Float] {
       (0..<dimension).map { _ in Float(Int.random(in: -quantum...quantum, using: &random)) / 4 }
     }
     var chunks: [StreamChunk] = []

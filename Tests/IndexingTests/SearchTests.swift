@@ -1,10 +1,11 @@
 import Indexing
 import Kernels
+import TestSupport
 import XCTest
 
 final class SearchTests: XCTestCase {
   private func vectors(_ count: Int, _ dimension: Int, seed: UInt64) -> [Float] {
-    var random = SplitMix(state: seed)
+    var random = SplitMix64(seed: seed)
     return (0..<count * dimension).map { _ in Float.random(in: -1...1, using: &random) }
   }
 

@@ -6,7 +6,8 @@ import XCTest
 final class WordPieceTokenizerTests: XCTestCase {
   private func miniLM() throws -> WordPieceTokenizer {
     let path = try cachedModel("minilm/vocab.txt")
-    return try WordPieceTokenizer(vocabulary: String(decoding: Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self))
+    return try WordPieceTokenizer(
+      vocabulary: String(decoding: Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self))
   }
 
   private func small(lowercase: Bool = true, stripAccents: Bool? = nil) throws

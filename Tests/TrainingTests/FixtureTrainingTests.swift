@@ -70,7 +70,8 @@ private struct TrainingFixture {
     facts = try json("\(name)/case.json")
     tensors = try MappedSafetensors(path: fixture("\(name)/tensors.safetensors"))
     let adapter = try AdapterConfiguration(
-      peft: try json("\(name)/adapter_init/adapter_config.json"))
+      peft: try LoRAConfiguration(
+        try json("\(name)/adapter_init/adapter_config.json"), path: name))
     let stored = try MappedSafetensors(
       path: fixture("\(name)/adapter_init/adapter_model.safetensors"))
     try decoder.apply(

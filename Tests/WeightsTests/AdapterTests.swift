@@ -60,7 +60,7 @@ final class AdapterTests: XCTestCase {
     for (key, value, expected) in [
       ("peft_type", "IA3", "peft_type is not LORA"), ("use_dora", true, "use_dora"),
       ("bias", "all", "bias all"), ("rank_pattern", ["q_proj": 4], "rank_pattern"),
-      ("layers_to_transform", [1], "layers_to_transform"), ("r", 0, "r is not"),
+      ("layers_to_transform", "x", "layers_to_transform"), ("r", 0, "r is not"),
       ("lora_alpha", "8", "lora_alpha"), ("target_modules", [1], "target_modules"),
     ] as [(String, JSONValue, String)] {
       var fields = good

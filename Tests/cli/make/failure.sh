@@ -1,0 +1,10 @@
+# A stage that fails leaves no output behind, is named with its log, and the next make goes on there.
+. "$ROOT/Tests/cli/make/workplace"
+touch fail-ml-index
+run "failing ml-index"
+ls runs/demo/plans
+grep -h '^failed' make.out
+cat runs/demo/plans/train.log
+rm fail-ml-index
+run "repaired"
+run "and again"
