@@ -17,7 +17,7 @@ public final class BERTEncoder: Sendable {
   }
 
   /// Rows that go through the feed-forward pair at once: [rows, I] stays in a core's cache.
-  private static let rowTile = 256
+  private static let rowTile = 512
 
   /// Calls `body` with the hidden states [T, H] after the first `layers` layers (nil: all; 0: the
   /// embeddings).

@@ -53,10 +53,16 @@ public func linearForward(
       scratch: w.isDense ? nil : scratch.floats(worker: worker, count: columns.count * k))
     let out = y + rows.lowerBound * n + columns.lowerBound
     if let bias {
+      let own = bias + columns.lowerBound
       for r in 0..<rows.count {
         let row = out + r * n
-        for c in 0..<columns.count {
-          row[c] = (accumulate ? row[c] : 0) + bias[columns.lowerBound + c]
+        @inline(__always) func step(_ c: Int, _ lanes: Int) {
+          store(row + c, load(row + c, lanes) + load(own + c, lanes), lanes)
+        }
+        if accumulate {
+          eachVector(columns.count, step)
+        } else {
+          row.update(from: own, count: columns.count)
         }
       }
     }
