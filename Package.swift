@@ -33,7 +33,7 @@ let package = Package(
     .target(
       name: "Embedding", dependencies: ["Kernels", "Weights", "Tokenization", "Safetensors"]),
     .target(name: "Indexing", dependencies: ["Kernels"]),
-    .target(name: "Training", dependencies: ["Modeling", "Kernels", "Weights", "Safetensors"]),
+    .target(name: "Training", dependencies: ["Modeling", "Kernels"]),
     .target(name: "Evaluation", dependencies: ["Modeling", "Safetensors"]),
 
     // MARK: - Tools: parse, open, loop, count, report
@@ -54,7 +54,7 @@ let package = Package(
       ]),
     .executableTarget(
       name: "ml-embed",
-      dependencies: ["ToolSupport", "Records", "ShardIO", "Embedding", "Kernels", parser]),
+      dependencies: ["ToolSupport", "Records", "ShardIO", "Embedding", parser]),
     .executableTarget(
       name: "ml-index",
       dependencies: ["ToolSupport", "Records", "ShardIO", "Indexing", "Kernels", parser]),

@@ -116,12 +116,21 @@ final class AdapterTests: XCTestCase {
     XCTAssertEqual(scratch.names(), ["empty", "file", "precious"])
   }
 
+  func testFoldersInsideAreWrittenAndReplaced() throws {
+    let folder = scratch.file("adapter")
+    for content in [[1], [2]] as [[UInt8]] {
+      try tiny.write(folder: folder, extraFiles: ["below/file": content])
+      XCTAssertEqual(try MappedFile(path: folder + "/below/file").withBytes { Array($0) }, content)
+    }
+    XCTAssertEqual(scratch.names(), ["adapter"])
+  }
+
   func testFailedWritesLeaveNothing() {
     assertContains(failure { try tiny.write(folder: scratch.file("no/adapter")) }, "No such file")
-    for name in ["../x", "a/b", "", ".."] {
+    for name in ["../x", "a/../../b", "", ".."] {
       assertContains(
         failure { try tiny.write(folder: scratch.file("a"), extraFiles: [name: []]) },
-        "is not a plain file name")
+        "leads out of the folder")
     }
     let long = String(repeating: "n", count: 300)
     assertContains(

@@ -24,7 +24,7 @@ ARROWS = {
     "Modeling": "Safetensors Kernels Weights",
     "Embedding": "Safetensors Kernels Weights Tokenization",
     "Indexing": "Kernels",
-    "Training": "Safetensors Kernels Weights Modeling",
+    "Training": "Kernels Modeling",
     "Evaluation": "Safetensors Modeling",
     "ToolSupport": "ShardIO CZstd CZlib ArgumentParser",
     "ModelSupport": "ToolSupport ShardIO Records Safetensors Weights Tokenization Modeling ArgumentParser",
