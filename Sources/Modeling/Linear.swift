@@ -24,6 +24,12 @@ public final class Linear: @unchecked Sendable {
   /// The weight as a parameter, once it is trained itself.
   public private(set) var weightParameter: Parameter?
 
+  var hasFoundation: Bool { !foundation.isEmpty }
+
+  var biasParameter: Parameter? {
+    bias.map { Parameter(name: name + ".bias", shape: [rows], value: $0) }
+  }
+
   var isTrained: Bool {
     adapter?.isTrained == true || weightParameter?.isTrained == true
   }
