@@ -67,7 +67,8 @@ let package = Package(
     .executableTarget(
       name: "ml-eval",
       dependencies: [
-        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Evaluation", "Modeling", "Safetensors",
+        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Evaluation", "Modeling",
+        "Safetensors",
         parser,
       ]),
 
@@ -77,20 +78,32 @@ let package = Package(
     .testTarget(name: "ShardIOTests", dependencies: ["ShardIO", "Safetensors", "TestSupport"]),
     .testTarget(name: "RecordsTests", dependencies: ["Records", "ShardIO", "TestSupport"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"]),
-    .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "Weights", "Safetensors", "TestSupport"]),
+    .testTarget(
+      name: "TokenizationTests",
+      dependencies: ["Tokenization", "Weights", "Safetensors", "TestSupport"]),
     .testTarget(name: "ChunkingTests", dependencies: ["Chunking", "Tokenization", "TestSupport"]),
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "Safetensors", "TestSupport"]),
     .testTarget(
-      name: "ModelingTests", dependencies: ["Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
+      name: "ModelingTests",
+      dependencies: ["Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
     .testTarget(
-      name: "EmbeddingTests", dependencies: ["Embedding", "Records", "ShardIO", "Kernels", "Weights", "Tokenization", "Safetensors", "TestSupport"]),
+      name: "EmbeddingTests",
+      dependencies: [
+        "Embedding", "Records", "ShardIO", "Kernels", "Weights", "Tokenization", "Safetensors",
+        "TestSupport",
+      ]),
     .testTarget(
       name: "IndexingTests",
       dependencies: ["Indexing", "Kernels", "Records", "ShardIO", "TestSupport"]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Training", "Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
-    .testTarget(name: "EvaluationTests", dependencies: ["Evaluation", "Modeling", "Safetensors", "TestSupport"]),
-    .testTarget(name: "ToolTests", dependencies: ["TestSupport", "Records", "ShardIO", "Safetensors", "ToolSupport"]),
+      name: "TrainingTests",
+      dependencies: ["Training", "Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
+    .testTarget(
+      name: "EvaluationTests",
+      dependencies: ["Evaluation", "Modeling", "Safetensors", "TestSupport"]),
+    .testTarget(
+      name: "ToolTests",
+      dependencies: ["TestSupport", "Records", "ShardIO", "Safetensors", "ToolSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )
