@@ -17,7 +17,8 @@ struct Merge: ParsableCommand {
       ]))
 
   @Option(
-    help: ArgumentHelp("The base model: a .gguf file, or a Hugging Face folder.", valueName: "PATH"))
+    help: ArgumentHelp("The base model: a .gguf file, or a Hugging Face folder.", valueName: "PATH")
+  )
   var model: String
 
   @Option(help: ArgumentHelp("The adapter folder.", valueName: "DIR"))
