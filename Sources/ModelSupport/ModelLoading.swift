@@ -27,9 +27,12 @@ public struct LoadedModel {
     path: String, adapter folder: String?, memory: (Int) -> MemoryConfiguration?,
     residency: WeightResidency, threads: Int
   ) throws {
-    files = try ModelFiles.open(path: path)
+    let files = try ModelFiles.open(path: path)
+    self.files = files
     model = Identity(name: files.name, digest: files.digest)
-    let layerCount = try LlamaConfiguration(huggingFace: files.configuration).layerCount
+    let layerCount = try Self.naming(path) {
+      try LlamaConfiguration(huggingFace: files.configuration).layerCount
+    }
     decoder = try Decoder(
       files: files, memory: memory(layerCount), residency: residency,
       compute: Compute(threads: threads))
@@ -47,7 +50,7 @@ public struct LoadedModel {
   public static func memory(ofAdapter folder: String) throws -> MemoryConfiguration? {
     guard let json = try Adapter.readExtra("config.json", folder: folder), json["mem_layer"] != nil
     else { return nil }
-    return try MemoryConfiguration(published: json)
+    return try naming(folder + "/config.json") { try MemoryConfiguration(published: json) }
   }
 
   /// The adapter that `folder`'s stands on, as its config.json names it by digest.
@@ -77,8 +80,16 @@ public struct LoadedModel {
         values: tensor.values)
     }
     let stored = try LoRAConfiguration(adapter.configuration, path: folder)
-    try decoder.apply(try AdapterConfiguration(peft: stored), tensors: tensors)
+    try naming(folder) {
+      try decoder.apply(
+        try AdapterConfiguration(peft: stored), tensors: tensors, layers: stored.layersToTransform)
+    }
     decoder.mergeAdapters()
+  }
+
+  /// Puts the file or folder before what is wrong with it.
+  private static func naming<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+    do { return try body() } catch let error as ModelError { throw ModelError("\(path): \(error)") }
   }
 
   /// Refuses chunks that another tokenizer made: by digest where the model carries its tokenizer, else
