@@ -20,7 +20,7 @@ struct LanguageModel: ParsableCommand {
         + "everything before; all but its first token are scored.",
       examples: [
         "ml-eval lm --model M.gguf -o base.json chunks.mls",
-        "ml-eval lm --model M.gguf --adapter stage2 --plan plan.mls -o trained.json chunks.mls",
+        "ml-eval lm --model M.gguf --adapter stage2 --plan plan.mls -o r.json c.mls",
       ]))
 
   @Argument(
@@ -48,14 +48,18 @@ struct LanguageModel: ParsableCommand {
 
   @OptionGroup var options: CommonOptions
 
+  func validate() throws {
+    if let scores, scores == options.output ?? "-" {
+      throw ValidationError("--scores and the output are the same: \(scores)")
+    }
+  }
+
   func run() throws {
     let cost = CostLine()
     let output = try OutputFile(options.output, isBinary: false)
     let scoreFile = try scores.map { try OutputFile($0) }
     let input = try ChunkInput(chunks)
-    let loaded = try plan.map {
-      try LoadedPlan(try PlanReader(source: try InputFile($0)), for: input.census)
-    }
+    let loaded = try plan.map { try LoadedPlan(path: $0, for: input.census) }
     let model = try load(input.census, hasPlan: loaded != nil)
     try model.check(input.census.parameters.tokenizer)
     var run = ScoringRun(

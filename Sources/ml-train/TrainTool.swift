@@ -34,7 +34,7 @@ struct TrainTool: ParsableCommand {
 
   static let examples = [
     "ml-train --stage 1 --model M.gguf --plan plan.mls -o stage1 chunks.mls",
-    "ml-train --stage 2 --model M.gguf --adapter stage1 --plan plan.mls -o stage2 chunks.mls",
+    "ml-train --model M.gguf --adapter stage1 --plan plan.mls -o stage2 chunks.mls",
   ]
 
   @Argument(
@@ -63,19 +63,16 @@ struct TrainTool: ParsableCommand {
 
   func validate() throws {
     try training.validateRanges()
-    guard options.output != nil else {
-      throw ValidationError("-o DIR, the adapter's folder, is missing")
-    }
+    _ = try options.outputFolder("the adapter's")
   }
 
   func run() throws {
-    guard let folder = options.output else { return }
+    let folder = try options.outputFolder("the adapter's")
     let cost = CostLine()
+    try LoadedModel.checkAdapterWritable(folder: folder)
     let input = try ChunkInput(chunks)
     let census = input.census
-    let loaded = try plan.map {
-      try LoadedPlan(try PlanReader(source: try InputFile($0)), for: census)
-    }
+    let loaded = try plan.map { try LoadedPlan(path: $0, for: census) }
     let model = try load(census)
     try model.check(census.parameters.tokenizer)
     let lanes = census.lanes(training.lanes)
