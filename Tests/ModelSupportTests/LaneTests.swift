@@ -31,6 +31,16 @@ final class LaneTests: XCTestCase {
     return sink.bytes
   }
 
+  /// A memory that is never emptied spans its stream, so lanes part between streams.
+  func testLanesCanKeepStreamsWhole() throws {
+    let bytes = try shard([8, 8]) + shard([8]) + shard([24])
+    let census = try ChunkCensus(try reader(bytes))
+    XCTAssertEqual(census.streams, 3)
+    XCTAssertEqual(census.lanes(2, keepsStreams: true), [0..<6, 6..<12])
+    XCTAssertEqual(census.lanes(3, keepsStreams: true), [0..<4, 4..<6, 6..<12])
+    XCTAssertEqual(census.lanes(6), [0..<2, 2..<4, 4..<6, 6..<6, 6..<12, 12..<12])
+  }
+
   private func reader(_ bytes: [UInt8]) throws -> ChunkReader {
     try ChunkReader(source: MemorySource(bytes))
   }
