@@ -89,12 +89,12 @@ public struct LaneMemory: Sendable {
 
   /// After a forward pass: forgets what no later block reads, keeps the segment's chunks that one does.
   public mutating func advance(past segment: PlannedSegment, _ pass: DecoderPass) {
+    let rows = segment.firstRow..<segment.firstRow + segment.chunkLengths.count
+    for row in rows { bank.finish(block: row) }
     var token = 0
-    for (index, length) in segment.chunkLengths.enumerated() {
-      let row = segment.firstRow + index
-      bank.finish(block: row)
+    for (row, length) in zip(rows, segment.chunkLengths) {
       let lastUse = plan.lastUse(of: row)
-      if lastUse > row {
+      if lastUse >= rows.upperBound {
         bank.insert(pass.memoryChunk(token..<token + length), row: row, lastUse: lastUse)
       }
       token += length
