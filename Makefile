@@ -25,8 +25,8 @@ include pipelines/$(PIPELINE)/config.mk
 TOOLS := ml-chunk ml-embed ml-index ml-train ml-eval ml-shard
 SWIFT_FLAGS := -c release $(if $(MARCH),-Xcc -march=$(MARCH))
 BIN ?= .build/release
-# One word a tool: its name, its version and a hash of its program. Stages depend on these words and
-# not on dates, so a rebuilt program with the same bytes reruns nothing.
+# One word a tool: its name, its version and a hash of its sources. Stages depend on these words and
+# not on dates, so building the same sources again reruns nothing.
 BUILT ?= .build/built
 BUILD_INPUTS ?= Package.swift $(shell find Sources -type f)
 
@@ -44,10 +44,7 @@ changed = $(if $(subst x$(strip $2),,x$(strip $(file <$1))),FORCE)
 $(BUILT): $(BUILD_INPUTS) .build/flags | .build/packages
 	@echo '=== 2/8 build ==='
 	swift build $(SWIFT_FLAGS)
-	@for tool in $(TOOLS); do \
-	  version=$$($(BIN)/$$tool --version); hash=$$(sha256sum <$(BIN)/$$tool); \
-	  echo "$$tool/$$version/$${hash:0:16}"; \
-	done >$@
+	@python3 pipelines/tools/versions.py $(BIN) $(TOOLS) >$@
 
 # --- Fetch -----------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@ import Modeling
 import ToolSupport
 
 extension MemoryConfiguration.Positions: ExpressibleByArgument {}
+extension MemoryConfiguration.Source: ExpressibleByArgument {}
+extension MemoryConfiguration.Precision: ExpressibleByArgument {}
 extension WeightResidency: ExpressibleByArgument {}
 
 /// A list of numbers such as `15,19,23,27`, with spans such as `14-25`.
@@ -57,6 +59,23 @@ public struct ModelOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "shared: one memory layer feeds all retrieval layers; own: each keeps and reads its own keys "
+        + "and values. (default: the adapter's, else shared)", valueName: "WHICH"))
+  public var memorySource: MemoryConfiguration.Source?
+
+  @Option(
+    help: ArgumentHelp(
+      "How stored keys and values are kept: f32, bf16 or f16. (default: the adapter's, else f32)",
+      valueName: "TYPE"))
+  public var memoryDtype: MemoryConfiguration.Precision?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Weigh memory against local logits by a scalar a head. (default: the adapter's, else no)")
+  public var gate: Bool?
+
+  @Option(
+    help: ArgumentHelp(
       "Base weights in memory: auto, expanded (float32) or stored (as in the file).",
       valueName: "HOW"))
   public var weights: WeightResidency = .auto
@@ -75,8 +94,10 @@ public struct ModelOptions: ParsableArguments {
     return MemoryConfiguration(
       memoryLayer: memoryLayer,
       retrievalLayers: retrievalLayers?.layers ?? adapter?.retrievalLayers ?? layers(memoryLayer),
-      positions: positions ?? adapter?.positions ?? .zero, source: adapter?.source ?? .shared,
-      precision: adapter?.precision ?? .f32, usesGate: adapter?.usesGate ?? false,
+      positions: positions ?? adapter?.positions ?? .zero,
+      source: memorySource ?? adapter?.source ?? .shared,
+      precision: memoryDtype ?? adapter?.precision ?? .f32,
+      usesGate: gate ?? adapter?.usesGate ?? false,
       chunkTokens: chunkTokens)
   }
 

@@ -30,12 +30,13 @@ public final class Trainer {
   public init(
     decoder: Decoder, options: TrainingOptions, sources: [any SegmentSource], plan: RetrievalPlan,
     segmentTokens: Int
-  ) {
+  ) throws {
     self.decoder = decoder
     self.options = options
     let layers = options.mode.trainedLayers(
       memoryLayer: decoder.memory?.memoryLayer ?? 0, layerCount: decoder.configuration.layerCount)
-    decoder.train(layers: layers, extras: options.adapter.extras)
+    try decoder.train(
+      layers: layers, extras: options.adapter.extras, weights: options.mode.trainsWeights)
     pass = DecoderPass(decoder, maximumTokens: segmentTokens, training: true)
     optimizer = Optimizer(
       decoder.parameters, options: options.optimizer, workers: decoder.compute.workers)

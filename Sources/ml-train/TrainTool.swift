@@ -71,9 +71,9 @@ struct TrainTool: ParsableCommand {
     try checkLanes(loaded)
     let settings = try training.options(
       microSteps: try stepCount(input, lanes), seed: options.seed)
-    let layers = settings.mode.trainedLayers(of: model.decoder)
+    let layers = settings.mode.adaptedLayers(of: model.decoder)
     model.decoder.addAdapters(settings.adapter, layers: layers, seed: options.seed)
-    let trainer = Trainer(
+    let trainer = try Trainer(
       decoder: model.decoder, options: settings,
       sources: try lanes.map { LaneReader(try input.open(), rows: $0) },
       plan: loaded?.plan ?? RetrievalPlan(), segmentTokens: census.longestSegment)
@@ -82,7 +82,7 @@ struct TrainTool: ParsableCommand {
         + "\(settings.schedule.totalSteps) steps")
     try train(trainer, settings, census)
     try model.saveAdapter(
-      settings.adapter, layers: settings.mode == .loraAll ? nil : layers, folder: folder,
+      settings.adapter, layers: layers, folder: folder,
       foundation: adapter,
       fields: .init(
         topK: loaded?.parameters.topK ?? 0, memoryTokens: loaded?.parameters.memoryTokens ?? 0,
@@ -145,8 +145,8 @@ extension StepReport {
 }
 
 extension TrainingMode {
-  func trainedLayers(of decoder: Decoder) -> Range<Int> {
-    trainedLayers(
+  func adaptedLayers(of decoder: Decoder) -> Range<Int> {
+    adaptedLayers(
       memoryLayer: decoder.memory?.memoryLayer ?? 0, layerCount: decoder.configuration.layerCount)
   }
 }
