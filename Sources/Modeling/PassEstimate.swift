@@ -95,20 +95,30 @@ public struct PassEstimate: Sendable {
     return product(chunks, chunk + 256)
   }
 
-  /// Numbers of an adapter on `layers`, extras included.
-  public func adapterValues(_ adapter: AdapterConfiguration, layers: Range<Int>) -> Int {
-    let c = configuration
-    let pairs = adapter.targets.reduce(0) { sum, name in
-      let shape = c.linearShape(name)
+  /// Numbers of the low-rank pairs on `layers`.
+  public func pairs(_ adapter: AdapterConfiguration, layers: Range<Int>) -> Int {
+    adapter.targets.reduce(0) { sum, name in
+      let shape = configuration.linearShape(name)
       return sum + adapter.rank * (shape.rows + shape.columns)
-    }
-    var count = pairs * layers.count
+    } * layers.count
+  }
+
+  /// Numbers of the tensors that are trained whole when `layers` are trained, their linear weights left
+  /// aside.
+  public func extras(_ adapter: AdapterConfiguration, layers: Range<Int>) -> Int {
+    let c = configuration
+    var count = 0
     if adapter.extras.contains(.norm) { count += (2 * layers.count + 1) * c.hiddenSize }
     if adapter.extras.contains(.embed) { count += c.vocabularySize * c.hiddenSize }
     if adapter.extras.contains(.gate), let memory, memory.usesGate {
       count += memory.retrievalLayers.filter { layers.contains($0) }.count * c.queryHeads
     }
     return count
+  }
+
+  /// Numbers of the linear weights of `layers`.
+  public func linearWeights(layers: Range<Int>) -> Int {
+    configuration.layerWeights * layers.count
   }
 }
 

@@ -12,6 +12,9 @@ public struct MemoryEstimate: Sendable {
   /// Pages of the model file that were read once: they count as held, but can be given back.
   public private(set) var reclaimable = 0
 
+  /// Numbers that the run trains.
+  public let trainedValues: Int
+
   public var total: Int { parts.reduce(0) { $0 + $1.bytes } }
 
   /// What the data bring along.
@@ -48,15 +51,23 @@ public struct MemoryEstimate: Sendable {
     let pass = PassEstimate(
       configuration, memory: memory, tokens: data.segmentTokens,
       retrieved: data.retrievedTokens, threads: threads)
-    let layers = options.mode.trainedLayers(
-      memoryLayer: memory?.memoryLayer ?? 0, layerCount: configuration.layerCount)
-    let trained = pass.adapterValues(options.adapter, layers: layers)
+    let (memoryLayer, layerCount) = (memory?.memoryLayer ?? 0, configuration.layerCount)
+    let layers = options.mode.trainedLayers(memoryLayer: memoryLayer, layerCount: layerCount)
+    let adapted = options.mode.adaptedLayers(memoryLayer: memoryLayer, layerCount: layerCount)
+    let pairs = pass.pairs(options.adapter, layers: layers.clamped(to: adapted))
+    let extras = pass.extras(options.adapter, layers: layers)
+    let linear = options.mode.trainsWeights ? pass.linearWeights(layers: layers) : 0
+    trainedValues = pairs + extras + linear
+    let adapterValues = pass.pairs(options.adapter, layers: adapted) + extras + linear
     let lowest = options.adapter.extras.contains(.embed) ? 0 : layers.lowerBound
     add("weights", pass.weights(residency, fileBytes: fileBytes))
-    add("trained values with gradients and moments", 4 * 4 * trained)
+    // The linear weights themselves are counted above.
+    add("adapter", 4 * (adapterValues - linear))
+    add("gradients and moments", 3 * 4 * trainedValues)
     add(
       "activations",
-      pass.activations(lowest: lowest, adapter: options.adapter, adapted: layers.count))
+      pass.activations(
+        lowest: lowest, adapter: options.adapter, adapted: layers.clamped(to: adapted).count))
     add("their gradients", pass.gradients)
     add("head", pass.head)
     add("memory bank", pass.bank(chunks: data.bankChunks, chunkTokens: data.chunkTokens))
@@ -65,7 +76,7 @@ public struct MemoryEstimate: Sendable {
     add(
       "data",
       options.lanes * Self.readerBytes + data.planBlocks * 128 + data.planNeighbours * 16)
-    add("adapter being written", 3 * 4 * trained)
+    add("adapter being written", 3 * 4 * adapterValues)
     add("program", Self.programBytes + threads * Self.threadBytes)
     reclaimable = pass.expandsWeights(residency) ? fileBytes : 0
   }

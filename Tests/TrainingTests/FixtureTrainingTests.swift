@@ -137,7 +137,7 @@ private struct TrainingFixture {
   }
 }
 
-private func modelFolder(configuration: String, weights: String) throws -> String {
+func modelFolder(configuration: String, weights: String) throws -> String {
   let folder = NSTemporaryDirectory() + "memlong-model-\(UUID().uuidString)"
   let manager = FileManager.default
   try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
