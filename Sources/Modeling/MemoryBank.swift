@@ -26,7 +26,8 @@ public final class MemoryChunk: @unchecked Sendable {
 
   /// The keys and the values of a slot as they are kept, to be stored and given back to `init`.
   public func withBytes(
-    slot: Int, _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer) throws -> Void
+    slot: Int,
+    _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer) throws -> Void
   ) rethrows {
     try keys[slot].withBytes { keys in try values[slot].withBytes { try body(keys, $0) } }
   }

@@ -58,8 +58,9 @@ public final class Optimizer {
         parameters: parameter.value.pointer, gradients: gradient.floats, m: first[index].pointer,
         v: second[index].pointer, count: parameter.count, learningRate: learningRate,
         beta1: options.beta1,
-        beta2: options.beta2, epsilon: options.epsilon, weightDecay: decays ? options.weightDecay : 0,
-       
+        beta2: options.beta2, epsilon: options.epsilon,
+        weightDecay: decays ? options.weightDecay : 0,
+
         step: step, gradientScale: Float(scale), workers: workers)
       gradient.zero()
     }

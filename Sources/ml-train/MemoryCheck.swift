@@ -29,7 +29,8 @@ extension MemoryEstimate {
     let named = parts.filter { $0.bytes >= total / 200 }.sorted { $0.bytes > $1.bytes }
     return "about \(megabytes(total)) of memory: "
       + named.map { "\($0.name) \(megabytes($0.bytes))" }.joined(separator: ", ")
-      + (reclaimable > 0 ? "; and \(megabytes(reclaimable)) of the model's file, while there is room" : "")
+      + (reclaimable > 0
+        ? "; and \(megabytes(reclaimable)) of the model's file, while there is room" : "")
   }
 
   /// - Throws: `ToolError` with the numbers when less is available than the run needs.

@@ -5,34 +5,54 @@ import XCTest
 
 /// `ml-train` killed, stopped and resumed, as a cluster does it.
 final class InterruptedToolTests: XCTestCase {
-  /// Kills of `kill -9`, at random moments. More by hand: MEMLONG_KILLS=50.
+  /// `kill -9` at random moments until that many have struck, over as many runs as it takes. More by
+  /// hand: MEMLONG_KILLS=50.
   func testKilledAtRandomMoments() throws {
     let environment = ProcessInfo.processInfo.environment
     let kills = environment["MEMLONG_KILLS"].flatMap { Int($0) } ?? 10
     try withTemporaryFolder { folder in
       let tiny = try TinyTraining(folder: folder, documents: [60, 45, 30])
-      let logged = { (log: String) in ["--log", folder + "/" + log, "--lanes", "2"] }
-      let whole = try runTool("ml-train", tiny.arguments("whole", logged("whole.jsonl")))
-      XCTAssertEqual(whole.status, 0, whole.standardError)
-      var random = SplitMix64(seed: 11)
-      let arguments = tiny.arguments(
-        "killed", logged("killed.jsonl") + ["--checkpoint-every", "3", "--resume"])
-      var (killed, finished) = (0, 0)
-      while killed < kills {
-        // Up to the length of a run: at the start, in a step, in a checkpoint, at the end.
-        let delay = Double(random.next() % 1000) / 1000 * 0.4
-        let status = try kill("ml-train", arguments, after: delay, by: SIGKILL)
-        if status == 128 + SIGKILL { killed += 1 } else { finished += 1 }
-        if finished > 0 { XCTAssertEqual(status == 0 || status == 128 + SIGKILL, true) }
+      func arguments(_ name: String, _ more: [String] = []) -> [String] {
+        tiny.arguments(name, ["--log", "\(folder)/\(name).jsonl", "--lanes", "2"] + more)
       }
-      let last = try runTool("ml-train", arguments)
-      XCTAssertEqual(last.status, 0, last.standardError)
-      XCTAssert(try tiny.adapter("killed") == tiny.adapter("whole"))
-      XCTAssertEqual(try tiny.log("killed.jsonl"), try tiny.log("whole.jsonl"))
-      let leftovers = try FileManager.default.contentsOfDirectory(atPath: folder)
-        + FileManager.default.contentsOfDirectory(atPath: folder + "/killed.checkpoints")
-      XCTAssertEqual(leftovers.filter { $0.hasSuffix(".tmp") }, [])
+      let start = Date()
+      let whole = try runTool("ml-train", arguments("whole"))
+      let duration = Date().timeIntervalSince(start)
+      XCTAssertEqual(whole.status, 0, whole.standardError)
+      let every = arguments("killed", ["--checkpoint-every", "3", "--resume"])
+      var random = SplitMix64(seed: 11)
+      var struck: [String] = []
+      while struck.count < kills {
+        // At the start, in a step, in a checkpoint, at the end; then from the last checkpoint on.
+        while true {
+          let delay = Double(random.next() % 1000) / 1000 * duration
+          let status = try kill("ml-train", every, after: delay, by: SIGKILL)
+          if status == 0 { break }
+          XCTAssertEqual(status, 128 + SIGKILL)
+          struck.append(position(folder))
+        }
+        XCTAssert(try tiny.adapter("killed") == tiny.adapter("whole"))
+        XCTAssertEqual(try tiny.log("killed.jsonl"), try tiny.log("whole.jsonl"))
+        let leftovers = try FileManager.default.subpathsOfDirectory(atPath: folder)
+        XCTAssertEqual(leftovers.filter { $0.hasSuffix(".tmp") }, [])
+        for name in ["killed", "killed.checkpoints", "killed.jsonl"] {
+          try FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+        }
+      }
+      print("killed at line/checkpoint/temporaries: \(struck.joined(separator: " "))")
     }
+  }
+
+  /// Where a kill struck: lines of the log, the newest checkpoint, temporaries left behind.
+  private func position(_ folder: String) -> String {
+    let lines = (try? readBytes(folder + "/killed.jsonl").filter { $0 == 0x0a }.count) ?? 0
+    let names = (try? FileManager.default.subpathsOfDirectory(atPath: folder)) ?? []
+    let newest = names.compactMap { name -> Int? in
+      name.hasPrefix("killed.checkpoints/checkpoint-")
+        ? Int(name.split(separator: "-").last ?? "") : nil
+    }.max()
+    let left = names.filter { $0.hasSuffix(".tmp") }.count
+    return "\(lines)/\(newest.map(String.init) ?? "-")/\(left)"
   }
 
   func testStoppedByTermThenResumed() throws {

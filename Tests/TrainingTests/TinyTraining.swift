@@ -43,8 +43,9 @@ struct TinyTraining {
       for (name, shape) in [
         ("q_proj", [32, 32]), ("k_proj", [16, 32]), ("v_proj", [16, 32]), ("o_proj", [32, 32]),
       ] { add(prefix + "self_attn.\(name).weight", shape) }
-      for (name, shape) in [("gate_proj", [48, 32]), ("up_proj", [48, 32]), ("down_proj", [32, 48])]
-      { add(prefix + "mlp.\(name).weight", shape) }
+      for (name, shape) in [
+        ("gate_proj", [48, 32]), ("up_proj", [48, 32]), ("down_proj", [32, 48]),
+      ] { add(prefix + "mlp.\(name).weight", shape) }
       add(prefix + "input_layernorm.weight", [32])
       add(prefix + "post_attention_layernorm.weight", [32])
     }
@@ -92,7 +93,8 @@ struct TinyTraining {
     for segments in documents {
       for segment in 0..<segments {
         let row = first + segment * 4
-        let found = Set((0..<3).map { _ in first + Int(random.next() % UInt64(max(1, row - first))) })
+        let found = Set(
+          (0..<3).map { _ in first + Int(random.next() % UInt64(max(1, row - first))) })
         let rows = segment == 0 ? [] : found.sorted()
         try writer.append(
           PlanRow(
