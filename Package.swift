@@ -105,6 +105,11 @@ let package = Package(
       name: "EvaluationTests",
       dependencies: ["Evaluation", "Modeling", "Safetensors", "TestSupport"]),
     .testTarget(
+      name: "ModelSupportTests",
+      dependencies: [
+        "ModelSupport", "Modeling", "Records", "ShardIO", "Weights", "Safetensors", "TestSupport",
+      ]),
+    .testTarget(
       name: "ToolTests",
       dependencies: ["TestSupport", "Records", "ShardIO", "Safetensors", "ToolSupport"]),
   ],

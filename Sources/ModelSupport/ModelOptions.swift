@@ -46,8 +46,8 @@ public struct ModelOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The layers that attend to memory, such as 15,19,23,27 or 16-29. "
-        + "(default: the adapter's, else every fourth from the memory layer)",
+      "The layers that attend to memory, such as 15,19,23,27 or 16-29. (default: in stage 1 all "
+        + "above the memory layer, in stage 2 every fourth from it on; in evaluation the adapter's)",
       valueName: "LAYERS"))
   public var retrievalLayers: LayerList?
 
@@ -85,15 +85,15 @@ public struct ModelOptions: ParsableArguments {
   /// The memory's configuration: what an option says, else what the adapter was trained with, else
   /// the defaults for a model of `layerCount` layers.
   ///
-  /// - Parameter layers: the retrieval layers where neither says, from the memory layer and count.
+  /// - Parameter layers: the retrieval layers where no option says, from the memory layer on.
   public func memory(
     layerCount: Int, chunkTokens: Int, adapter: MemoryConfiguration?,
-    layers: (Int) -> [Int]
+    layers: (_ memoryLayer: Int) -> [Int]
   ) -> MemoryConfiguration {
     let memoryLayer = self.memoryLayer ?? adapter?.memoryLayer ?? layerCount / 2
     return MemoryConfiguration(
       memoryLayer: memoryLayer,
-      retrievalLayers: retrievalLayers?.layers ?? adapter?.retrievalLayers ?? layers(memoryLayer),
+      retrievalLayers: retrievalLayers?.layers ?? layers(memoryLayer),
       positions: positions ?? adapter?.positions ?? .zero,
       source: memorySource ?? adapter?.source ?? .shared,
       precision: memoryDtype ?? adapter?.precision ?? .f32,

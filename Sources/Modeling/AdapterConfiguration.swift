@@ -52,7 +52,8 @@ public struct AdapterConfiguration: Sendable, Equatable {
       rank: stored.rank, alpha: stored.alpha, dropout: stored.dropout,
       targets: stored.targetModules,
       // The tensors tell which linear layers were trained in full.
-      extras: try (stored.modulesToSave ?? []).filter { !Self.allTargets.contains($0) }.map { name in
+      extras: try (stored.modulesToSave ?? []).filter { !Self.allTargets.contains($0) }.map {
+        name in
         guard let extra = Extra.allCases.first(where: { $0.moduleName == name }) else {
           throw ModelError("adapter: modules_to_save \"\(name)\" is not supported")
         }

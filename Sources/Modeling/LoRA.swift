@@ -13,10 +13,10 @@ public final class LoRA: @unchecked Sendable {
 
   public var rank: Int { a.shape[0] }
   public var isTrained: Bool { a.isTrained || b.isTrained }
-  /// Whether B was zero at first, so that the adapter adds nothing until it is trained.
-  private let startsNeutral: Bool
-  /// A frozen adapter that adds nothing is left out of the computation.
-  var isIdle: Bool { startsNeutral && !isTrained }
+  /// A frozen adapter that adds nothing, B = 0, is left out of the computation.
+  var isIdle: Bool {
+    !isTrained && !(0..<b.count).contains { b.value.pointer[$0] != 0 }
+  }
 
   public init(a: Parameter, b: Parameter, scale: Float, dropout: Float, identity: UInt64) {
     precondition(a.shape[0] == b.shape[1])
@@ -25,7 +25,6 @@ public final class LoRA: @unchecked Sendable {
     self.scale = scale
     self.dropout = dropout
     self.identity = identity
-    startsNeutral = !(0..<b.count).contains { b.value.pointer[$0] != 0 }
   }
 
   var aPanels: DensePanels { DensePanels(a.value.floats, rows: a.shape[0], columns: a.shape[1]) }

@@ -6,24 +6,37 @@ import ToolSupport
 import Training
 
 @main
-enum Main {
-  static func main() { runTool(TrainTool.self) }
+struct MLTrain: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "ml-train", abstract: "Train LoRA adapters that read a memory of past chunks.",
+    usage: """
+      ml-train [run] --model <PATH> -o <DIR> [<options>] [<CHUNKS> ...]
+      ml-train merge --model <PATH> --adapter <DIR> -o <DIR> [--dtype <dtype>]
+      """,
+    discussion: helpDiscussion(
+      optionsHelp(of: TrainTool.self), examples: TrainTool.examples,
+      extraCodes: TrainTool.extraCodes),
+    version: toolVersion, subcommands: [TrainTool.self, Merge.self], defaultSubcommand: TrainTool.self)
+
+  static func main() { runTool(MLTrain.self) }
 }
 
 struct TrainTool: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "ml-train",
+    commandName: "run",
     abstract: "Train LoRA adapters over a chunk stream that follows a retrieval plan.",
     discussion: helpDiscussion(
       "Stage 1 (warm-up) trains adapters in every layer and retrieves in all layers above the memory "
         + "layer; stage 2 stands on stage 1's adapter, freezes the layers up to the memory layer and "
         + "retrieves in the named layers. Every value of a stage is an option's default.",
-      examples: [
-        "ml-train --stage 1 --model M.gguf --plan plan.mls -o stage1 chunks.mls",
-        "ml-train --stage 2 --model M.gguf --adapter stage1 --plan plan.mls -o stage2 "
-          + "--checkpoint-every 100 --resume chunks.mls",
-      ], extraCodes: "75 stopped on request (TERM, INT, USR1) after a checkpoint"),
-    version: toolVersion)
+      examples: examples, extraCodes: extraCodes))
+
+  static let examples = [
+    "ml-train --stage 1 --model M.gguf --plan plan.mls -o stage1 chunks.mls",
+    "ml-train --stage 2 --model M.gguf --adapter stage1 --plan plan.mls -o stage2 "
+      + "--checkpoint-every 100 --resume chunks.mls",
+  ]
+  static let extraCodes = "75 stopped on request (TERM, INT, USR1) after a checkpoint"
 
   @Argument(
     help: ArgumentHelp("Shards of chunks; - or none: standard input.", valueName: "CHUNKS"))

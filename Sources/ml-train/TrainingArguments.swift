@@ -26,7 +26,8 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Adapted linear layers.", valueName: "NAMES"))
   var loraTargets = "q_proj,k_proj,v_proj,o_proj"
 
-  @Option(help: ArgumentHelp("Tensors trained whole: norm, embed, gate; or none.", valueName: "NAMES"))
+  @Option(
+    help: ArgumentHelp("Tensors trained whole: norm, embed, gate; or none.", valueName: "NAMES"))
   var trainAlso = "norm"
 
   @Option(help: ArgumentHelp("Peak learning rate.", valueName: "RATE"))
