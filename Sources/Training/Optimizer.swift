@@ -35,6 +35,15 @@ public final class Optimizer {
     self.workers = workers
   }
 
+  /// The running means of the gradients and of their squares, in the order of `parameters`.
+  public var moments: [(first: FloatBuffer, second: FloatBuffer)] { Array(zip(first, second)) }
+
+  /// Goes on from `step`, once parameters and moments hold what they held then.
+  public func restore(step: Int) {
+    precondition(step >= 0)
+    self.step = step
+  }
+
   /// Takes one step along the accumulated gradients and clears them.
   ///
   /// - Returns: the gradients' global norm before clipping.
