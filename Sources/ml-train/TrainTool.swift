@@ -16,7 +16,8 @@ struct MLTrain: ParsableCommand {
     discussion: helpDiscussion(
       optionsHelp(of: TrainTool.self), examples: TrainTool.examples,
       extraCodes: TrainTool.extraCodes),
-    version: toolVersion, subcommands: [TrainTool.self, Merge.self], defaultSubcommand: TrainTool.self)
+    version: toolVersion, subcommands: [TrainTool.self, Merge.self],
+    defaultSubcommand: TrainTool.self)
 
   static func main() { runTool(MLTrain.self) }
 }

@@ -128,9 +128,7 @@ struct SmallRun {
 
   /// - Parameter rows: where each lane begins, nil at its start.
   func start(at rows: [Int?]? = nil) throws -> Trainer {
-    let folder = try modelFolder(
-      configuration: fixture("memlong-zero/config.json"),
-      weights: fixture("memlong-zero/weights.safetensors"))
+    let folder = try modelFolder(configuration: "memlong-zero", weights: ["memlong-zero"])
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let memory = MemoryConfiguration(
       memoryLayer: 1, retrievalLayers: [1, 3], source: source, precision: precision,
