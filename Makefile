@@ -206,8 +206,9 @@ pipeline: $(train.chunks) $(eval.chunks) $(call embeddings,TRAIN,$(TRAIN_QUERY))
   $(call embeddings,EVAL,previous) $(call embeddings,EVAL,current) $(R)/plans/train.mls \
   $(plans:%=$(R)/plans/eval.%.mls) $(call adapter.file,1) $(call adapter.file,2) $(REPORT)
 
-test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, then the modules
+test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, PEFT where it is installed, the modules
 	Tests/cli/run.sh
+	python3 Tests/interop/adapters.py $(BIN)
 	swift test $(SWIFT_FLAGS) --disable-swift-testing $(if $(FILTER),--filter $(FILTER))
 
 # Names of formats (BF16, Q4_1) keep their spelling: .swift-format lets capitals stand.

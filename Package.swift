@@ -61,7 +61,7 @@ let package = Package(
     .executableTarget(
       name: "ml-train",
       dependencies: [
-        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Training", "Modeling", "Safetensors",
+        "ToolSupport", "ModelSupport", "Records", "Training", "Modeling", "Weights", "Safetensors",
         parser,
       ]),
     .executableTarget(
@@ -85,7 +85,9 @@ let package = Package(
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "Safetensors", "TestSupport"]),
     .testTarget(
       name: "ModelingTests",
-      dependencies: ["Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
+      dependencies: [
+        "Modeling", "Indexing", "Kernels", "Weights", "Safetensors", "TestSupport",
+      ]),
     .testTarget(
       name: "EmbeddingTests",
       dependencies: [
@@ -97,7 +99,10 @@ let package = Package(
       dependencies: ["Indexing", "Kernels", "Records", "ShardIO", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
+      dependencies: [
+        "Training", "Modeling", "Kernels", "Weights", "Records", "ShardIO", "Safetensors",
+        "TestSupport",
+      ]),
     .testTarget(
       name: "EvaluationTests",
       dependencies: ["Evaluation", "Modeling", "Safetensors", "TestSupport"]),

@@ -1,7 +1,5 @@
 import Modeling
-import Records
 import Safetensors
-import Tokenization
 import Weights
 
 /// A decoder with the adapters it was asked to wear, and the names of all of them.
@@ -27,14 +25,19 @@ public struct LoadedModel {
     path: String, adapter folder: String?, memory: (Int) -> MemoryConfiguration?,
     residency: WeightResidency, threads: Int
   ) throws {
-    let files = try ModelFiles.open(path: path)
-    self.files = files
+    try self.init(
+      ModelOutline(path: path, memory: memory), adapter: folder, residency: residency,
+      threads: threads)
+  }
+
+  /// Loads an opened model and applies an adapter folder, the adapters it stands on first.
+  public init(
+    _ outline: ModelOutline, adapter folder: String?, residency: WeightResidency, threads: Int
+  ) throws {
+    files = outline.files
     model = Identity(name: files.name, digest: files.digest)
-    let layerCount = try Self.naming(path) {
-      try LlamaConfiguration(huggingFace: files.configuration).layerCount
-    }
     decoder = try Decoder(
-      files: files, memory: memory(layerCount), residency: residency,
+      files: files, memory: outline.memory, residency: residency,
       compute: Compute(threads: threads))
     if let folder {
       try Self.apply(folder, to: decoder)
@@ -85,33 +88,5 @@ public struct LoadedModel {
         try AdapterConfiguration(peft: stored), tensors: tensors, layers: stored.layersToTransform)
     }
     decoder.mergeAdapters()
-  }
-
-  /// Puts the file or folder before what is wrong with it.
-  private static func naming<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
-    do { return try body() } catch let error as ModelError { throw ModelError("\(path): \(error)") }
-  }
-
-  /// Refuses chunks that another tokenizer made: by digest where the model carries its tokenizer, else
-  /// by the size of the vocabulary.
-  ///
-  /// - Throws: `ModelError` naming both.
-  public func check(_ tokenizer: TokenizerIdentity) throws {
-    let vocabulary = decoder.configuration.vocabularySize
-    guard tokenizer.vocabularySize == vocabulary else {
-      throw ModelError(
-        "the chunks were made by tokenizer \(tokenizer.name) with \(tokenizer.vocabularySize) "
-          + "tokens, but \(model.name) has \(vocabulary)")
-    }
-    guard let file = files.gguf else { return }
-    let own = try GGUFTokenizer(file)
-    let digest = BytePairTokenizer.digest(
-      tokens: own.tokens, merges: own.merges, tokenTypes: own.tokenTypes,
-      preTokenizer: own.preTokenizer)
-    guard tokenizer.digest == digest else {
-      throw ModelError(
-        "the chunks were made by tokenizer \(tokenizer.name) (\(tokenizer.digest)), but "
-          + "\(model.name) has another (\(digest))")
-    }
   }
 }

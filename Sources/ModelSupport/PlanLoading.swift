@@ -9,6 +9,8 @@ public struct LoadedPlan: Sendable {
   public let parameters: PlanParameters
   public let provenance: Provenance?
   public let digest: Digest
+  /// Streams of the plan: several where shards were planned one by one, each with its own memory.
+  public let streams: Int
 
   /// Reads the plan at `path` (`-`: standard input) to its end.
   ///
@@ -20,7 +22,9 @@ public struct LoadedPlan: Sendable {
     var plan = RetrievalPlan()
     // Rows beyond the chunks are not kept: the plan takes memory by its largest row.
     var outside: Int64?
+    var streams = Set<Int>()
     while let batch = try reader.next() {
+      streams.insert(batch.stream)
       for row in batch.rows {
         guard row.row < chunks.rows else {
           outside = outside ?? row.row
@@ -41,6 +45,7 @@ public struct LoadedPlan: Sendable {
       throw fail("the plan has no rows: its embeddings hold no queries")
     }
     self.plan = plan
+    self.streams = streams.count
     parameters = reader.parameters
     provenance = reader.provenance
     digest = reader.digest

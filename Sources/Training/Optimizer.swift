@@ -35,6 +35,15 @@ public final class Optimizer {
     self.workers = workers
   }
 
+  /// The running means of the gradients and of their squares, in the order of `parameters`.
+  public var moments: [(first: FloatBuffer, second: FloatBuffer)] { Array(zip(first, second)) }
+
+  /// Goes on from `step`, once parameters and moments hold what they held then.
+  public func restore(step: Int) {
+    precondition(step >= 0)
+    self.step = step
+  }
+
   /// Takes one step along the accumulated gradients and clears them.
   ///
   /// - Returns: the gradients' global norm before clipping.
@@ -49,8 +58,9 @@ public final class Optimizer {
         parameters: parameter.value.pointer, gradients: gradient.floats, m: first[index].pointer,
         v: second[index].pointer, count: parameter.count, learningRate: learningRate,
         beta1: options.beta1,
-        beta2: options.beta2, epsilon: options.epsilon, weightDecay: decays ? options.weightDecay : 0,
-       
+        beta2: options.beta2, epsilon: options.epsilon,
+        weightDecay: decays ? options.weightDecay : 0,
+
         step: step, gradientScale: Float(scale), workers: workers)
       gradient.zero()
     }

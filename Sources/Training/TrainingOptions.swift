@@ -66,4 +66,8 @@ public struct StepReport: Sendable {
   public var tokens: Int
   /// Retrieved chunks that this step's segments attended to.
   public var hits: Int
+  /// Rows between a retrieved chunk and the block that read it, on average; nil without hits.
+  public var meanHitAge: Double?
+  /// Chunks that all lanes hold after the step, since a later block reads them.
+  public var bankChunks: Int
 }

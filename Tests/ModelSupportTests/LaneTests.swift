@@ -10,7 +10,7 @@ final class LaneTests: XCTestCase {
   /// Documents of so many tokens, chunks of 4 and segments of 8.
   private func shard(_ documents: [Int]) throws -> [UInt8] {
     let sink = MemorySink()
-    let writer = try ChunkWriter(
+    let writer = ChunkWriter(
       sink: sink,
       parameters: ChunkParameters(
         chunkTokens: 4, segmentTokens: 8, pack: "document", sources: ["s"],
@@ -29,6 +29,16 @@ final class LaneTests: XCTestCase {
     }
     try writer.finish()
     return sink.bytes
+  }
+
+  /// A memory that is never emptied spans its stream, so lanes part between streams.
+  func testLanesCanKeepStreamsWhole() throws {
+    let bytes = try shard([8, 8]) + shard([8]) + shard([24])
+    let census = try ChunkCensus(try reader(bytes))
+    XCTAssertEqual(census.streams, 3)
+    XCTAssertEqual(census.lanes(2, keepsStreams: true), [0..<6, 6..<12])
+    XCTAssertEqual(census.lanes(3, keepsStreams: true), [0..<4, 4..<6, 6..<12])
+    XCTAssertEqual(census.lanes(6), [0..<2, 2..<4, 4..<6, 6..<6, 6..<12, 12..<12])
   }
 
   private func reader(_ bytes: [UInt8]) throws -> ChunkReader {

@@ -44,7 +44,8 @@ final class PlanLoadingTests: XCTestCase {
     try withTemporaryFolder { folder in
       let path = folder + "/plan.mls"
       try Data(sink.bytes).write(to: URL(fileURLWithPath: path))
-      let loaded = try LoadedPlan(path: path, for: chunks)  // XCTAssertEqual would catch what it throws
+      // XCTAssertEqual would catch what this throws.
+      let loaded = try LoadedPlan(path: path, for: chunks)
       XCTAssertEqual(loaded.plan.blockCount, rows.count)
     }
   }
