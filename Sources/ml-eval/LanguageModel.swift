@@ -93,10 +93,11 @@ struct LanguageModel: ParsableCommand {
       outline, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount)
   }
 
+  /// The plan is an input, so its digest names it and not its path.
   private func provenance(_ census: ChunkCensus, _ plan: LoadedPlan?) -> Provenance? {
     options.provenance(
       earlier: plan?.provenance ?? census.provenance, inputs: chunks,
-      digests: [census.digest] + (plan.map { [$0.digest] } ?? []), omitting: ["--scores"])
+      digests: [census.digest] + (plan.map { [$0.digest] } ?? []), omitting: ["--scores", "--plan"])
   }
 
   private func scoreWriter(
