@@ -16,7 +16,8 @@ struct MLTrain: ParsableCommand {
     discussion: helpDiscussion(
       optionsHelp(of: TrainTool.self), examples: TrainTool.examples,
       extraCodes: TrainTool.extraCodes),
-    version: toolVersion, subcommands: [TrainTool.self, Merge.self], defaultSubcommand: TrainTool.self)
+    version: toolVersion, subcommands: [TrainTool.self, Merge.self],
+    defaultSubcommand: TrainTool.self)
 
   static func main() { runTool(MLTrain.self) }
 }
@@ -81,7 +82,7 @@ struct TrainTool: ParsableCommand {
     let settings = try training.options(
       microSteps: try stepCount(input, lanes), seed: options.seed)
     let outline = try self.outline(census)
-    try checkMemory(outline, settings, census, loaded, lanes)
+    let estimate = try estimateMemory(outline, settings, census, loaded, lanes)
     let store = try makeStore(folder)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount)
@@ -94,6 +95,7 @@ struct TrainTool: ParsableCommand {
     options.note(
       "stage \(training.stage): \(trainer.trainedValues) trained values, \(census.tokens) tokens, "
         + "\(settings.schedule.totalSteps) steps")
+    options.note(estimate.text)
     let tokens = trainer.tokens
     try TrainingLoop(
       trainer: trainer, identity: identity, settings: settings, arguments: checkpoints,
