@@ -85,7 +85,9 @@ let package = Package(
     .testTarget(name: "WeightsTests", dependencies: ["Weights", "Safetensors", "TestSupport"]),
     .testTarget(
       name: "ModelingTests",
-      dependencies: ["Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
+      dependencies: [
+        "Modeling", "Indexing", "Kernels", "Weights", "Safetensors", "TestSupport",
+      ]),
     .testTarget(
       name: "EmbeddingTests",
       dependencies: [

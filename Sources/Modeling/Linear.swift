@@ -148,7 +148,10 @@ public final class Linear: @unchecked Sendable {
     guard let adapter else { return }
     self.adapter = nil
     guard let dense else {
-      foundation.append(adapter)
+      // Part of the weight from here on: dropout is the next adapter's.
+      foundation.append(
+        LoRA(
+          a: adapter.a, b: adapter.b, scale: adapter.scale, dropout: 0, identity: adapter.identity))
       return
     }
     // Rows of B play the tokens: W[out, in] += s · B[out, r] A[r, in].

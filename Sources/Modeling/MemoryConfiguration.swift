@@ -75,18 +75,21 @@ extension MemoryConfiguration {
   /// - Throws: `ModelError` naming the field.
   public init(published json: JSONValue) throws {
     let fields = ConfigurationFields(json)
-    let layers = json["ret_attn_layers"]?.arrayValue?.compactMap(\.intValue) ?? []
-    try fields.require("position_type", among: ["Zero", "Continual"], default: "Zero")
-    let dtype = fields.string("mem_dtype") ?? "float32"
-    let precisions: [String: Precision] = ["float32": .f32, "bfloat16": .bf16, "float16": .f16]
-    guard let precision = precisions[dtype] else {
-      throw ModelError("config: mem_dtype \"\(dtype)\" is not supported")
+    let layers = json["ret_attn_layers"]?.arrayValue?.map(\.intValue) ?? [nil]
+    guard layers.allSatisfy({ (0...1023).contains($0 ?? -1) }) else {
+      throw ModelError("config: ret_attn_layers is missing or not a list of layers")
     }
+    try fields.require("position_type", among: ["Zero", "Continual"], default: "Zero")
+    try fields.require("mem_source", among: Source.allCases.map(\.rawValue), default: "shared")
+    let precisions: [String: Precision] = ["float32": .f32, "bfloat16": .bf16, "float16": .f16]
+    try fields.require("mem_dtype", among: precisions.keys.sorted(), default: "float32")
     self.init(
-      memoryLayer: try fields.integer("mem_layer", in: 0...1023), retrievalLayers: layers,
+      memoryLayer: try fields.integer("mem_layer", in: 0...1023),
+      retrievalLayers: layers.compactMap { $0 },
       positions: fields.string("position_type") == "Continual" ? .continual : .zero,
       source: Source(rawValue: fields.string("mem_source") ?? "shared") ?? .shared,
-      precision: precision, usesGate: try fields.boolean("use_gate", default: false),
+      precision: fields.string("mem_dtype").flatMap { precisions[$0] } ?? .f32,
+      usesGate: try fields.boolean("use_gate", default: false),
       chunkTokens: try fields.integer("mem_group_size", in: 1...(1 << 20)))
   }
 

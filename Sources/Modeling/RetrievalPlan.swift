@@ -26,7 +26,8 @@ public struct RetrievalPlan: Sendable {
     }
   }
 
-  /// The most chunks of `rows` that a bank holds at once while a lane reads these rows in order.
+  /// The most chunks of `rows` that a bank holds at once while a lane reads these rows in order. An upper
+  /// bound where a segment has several blocks.
   public func peakChunks(in rows: Range<Int>) -> Int {
     var expiring: [Int: Int] = [:]
     var (held, peak) = (0, 0)
@@ -132,12 +133,12 @@ public struct LaneMemory: Sendable {
 
   /// After a forward pass: forgets what no later block reads, keeps the segment's chunks that one does.
   public mutating func advance(past segment: PlannedSegment, _ pass: DecoderPass) {
+    let rows = segment.firstRow..<segment.firstRow + segment.chunkLengths.count
+    for row in rows { bank.finish(block: row) }
     var token = 0
-    for (index, length) in segment.chunkLengths.enumerated() {
-      let row = segment.firstRow + index
-      bank.finish(block: row)
+    for (row, length) in zip(rows, segment.chunkLengths) {
       let lastUse = plan.lastUse(of: row)
-      if lastUse > row {
+      if lastUse >= rows.upperBound {
         bank.insert(pass.memoryChunk(token..<token + length), row: row, lastUse: lastUse)
       }
       token += length

@@ -10,7 +10,7 @@ final class LaneTests: XCTestCase {
   /// Documents of so many tokens, chunks of 4 and segments of 8.
   private func shard(_ documents: [Int]) throws -> [UInt8] {
     let sink = MemorySink()
-    let writer = try ChunkWriter(
+    let writer = ChunkWriter(
       sink: sink,
       parameters: ChunkParameters(
         chunkTokens: 4, segmentTokens: 8, pack: "document", sources: ["s"],

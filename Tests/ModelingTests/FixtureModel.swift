@@ -10,14 +10,14 @@ struct FixtureModel {
   let tensors: MappedSafetensors
   let configuration: JSONValue
 
-  /// - Parameter weights: the fixture that holds the weights, where several share them.
+  /// - Parameter weights: the fixtures whose weights make the model's, where it does not have all of
+  ///   its own; of a tensor that several have, the first counts.
   init(
-    _ name: String, weights: String? = nil, memory: MemoryConfiguration? = nil,
+    _ name: String, weights: [String]? = nil, memory: MemoryConfiguration? = nil,
     residency: WeightResidency = .expanded, threads: Int = 2
   ) throws {
     let folder = try modelFolder(
-      configuration: fixture("\(name)/config.json"),
-      weights: fixture("\(weights ?? name)/weights.safetensors"))
+      configuration: name, weights: weights ?? [name])
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let files = try ModelFiles.open(path: folder)
     configuration = files.configuration
@@ -28,11 +28,20 @@ struct FixtureModel {
 
   /// The memory configuration that the fixture's config.json names with the published fields.
   static func publishedMemory(_ name: String) throws -> MemoryConfiguration {
-    let bytes = try Data(contentsOf: URL(fileURLWithPath: fixture("\(name)/config.json")))
-    return try MemoryConfiguration(published: try JSONValue(parsing: Array(bytes)))
+    try MemoryConfiguration(published: try fixtureJSON("\(name)/config.json"))
   }
 
+  func has(_ name: String) -> Bool { tensors.entry(name) != nil }
+
   func floats(_ name: String) throws -> [Float] { try tensors.tensor(name).floats() }
+
+  /// Row `row` of a tensor whose first dimension counts the batch's rows.
+  func floats(_ name: String, row: Int) throws -> [Float] {
+    guard let rows = tensors.entry(name)?.shape.first else { throw ModelError("no tensor \(name)") }
+    let all = try floats(name)
+    let width = all.count / rows
+    return Array(all[row * width..<(row + 1) * width])
+  }
 
   /// Row `row` of an integer tensor [rows, n].
   func integers(_ name: String, row: Int = 0) throws -> [Int] {
@@ -50,18 +59,6 @@ struct FixtureModel {
   func tokens(_ name: String, row: Int = 0) throws -> [Int32] {
     try integers(name, row: row).map(Int32.init)
   }
-}
-
-/// A folder that looks like a Hugging Face model, made of links to two fixture files.
-private func modelFolder(configuration: String, weights: String) throws -> String {
-  let folder = NSTemporaryDirectory() + "memlong-model-\(UUID().uuidString)"
-  let manager = FileManager.default
-  try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
-  try manager.createSymbolicLink(
-    atPath: folder + "/config.json", withDestinationPath: configuration)
-  try manager.createSymbolicLink(
-    atPath: folder + "/model.safetensors", withDestinationPath: weights)
-  return folder
 }
 
 func largestDifference(_ a: [Float], _ b: [Float]) -> Float {

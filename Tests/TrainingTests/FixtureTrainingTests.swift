@@ -60,9 +60,7 @@ private struct TrainingFixture {
     func json(_ path: String) throws -> JSONValue {
       try JSONValue(parsing: Array(try Data(contentsOf: URL(fileURLWithPath: fixture(path)))))
     }
-    let folder = try modelFolder(
-      configuration: fixture("\(name)/config.json"),
-      weights: fixture("memlong-zero/weights.safetensors"))
+    let folder = try modelFolder(configuration: name, weights: ["memlong-zero"])
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let files = try ModelFiles.open(path: folder)
     let memory = try MemoryConfiguration(published: files.configuration)
@@ -135,15 +133,4 @@ private struct TrainingFixture {
     chunks += stride(from: 0, to: tokens.count, by: 16).map { pass.memoryChunk($0..<$0 + 16) }
     return loss / Double(scored)
   }
-}
-
-func modelFolder(configuration: String, weights: String) throws -> String {
-  let folder = NSTemporaryDirectory() + "memlong-model-\(UUID().uuidString)"
-  let manager = FileManager.default
-  try manager.createDirectory(atPath: folder, withIntermediateDirectories: true)
-  try manager.createSymbolicLink(
-    atPath: folder + "/config.json", withDestinationPath: configuration)
-  try manager.createSymbolicLink(
-    atPath: folder + "/model.safetensors", withDestinationPath: weights)
-  return folder
 }

@@ -159,9 +159,7 @@ struct SmallRun {
   }
 
   private func modelFiles() throws -> ModelFiles {
-    let folder = try modelFolder(
-      configuration: fixture("memlong-zero/config.json"),
-      weights: fixture("memlong-zero/weights.safetensors"))
+    let folder = try modelFolder(configuration: "memlong-zero", weights: ["memlong-zero"])
     defer { try? FileManager.default.removeItem(atPath: folder) }
     return try ModelFiles.open(path: folder)
   }
