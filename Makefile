@@ -25,8 +25,8 @@ include pipelines/$(PIPELINE)/config.mk
 TOOLS := ml-chunk ml-embed ml-index ml-train ml-eval ml-shard
 SWIFT_FLAGS := -c release $(if $(MARCH),-Xcc -march=$(MARCH))
 BIN ?= .build/release
-# One word a tool: its name, its version and a hash of its program. Stages depend on these words and
-# not on dates, so a rebuilt program with the same bytes reruns nothing.
+# One word a tool: its name, its version and a hash of its sources. Stages depend on these words and
+# not on dates, so building the same sources again reruns nothing.
 BUILT ?= .build/built
 BUILD_INPUTS ?= Package.swift $(shell find Sources -type f)
 
@@ -44,10 +44,7 @@ changed = $(if $(subst x$(strip $2),,x$(strip $(file <$1))),FORCE)
 $(BUILT): $(BUILD_INPUTS) .build/flags | .build/packages
 	@echo '=== 2/8 build ==='
 	swift build $(SWIFT_FLAGS)
-	@for tool in $(TOOLS); do \
-	  version=$$($(BIN)/$$tool --version); hash=$$(sha256sum <$(BIN)/$$tool); \
-	  echo "$$tool/$$version/$${hash:0:16}"; \
-	done >$@
+	@python3 pipelines/tools/versions.py $(BIN) $(TOOLS) >$@
 
 # --- Fetch -----------------------------------------------------------------------------------
 
@@ -140,9 +137,10 @@ $(eval $(call plan,eval.random,EVAL,previous,random))
 
 # Training: stage 1 warms up all layers, stage 2 trains the layers above the memory layer.
 train.common = --model $(BASE_MODEL) --memory-layer $(MEMORY_LAYER) --positions $(POSITIONS) \
-  --lora-rank $(LORA_RANK) --lora-alpha $(LORA_ALPHA) --learning-rate $(LEARNING_RATE)
-train-1.options = --stage 1 $(train.common) $(STAGE1_OPTIONS)
-train-2.options = --stage 2 $(train.common) --retrieval-layers $(RETRIEVAL_LAYERS) $(STAGE2_OPTIONS)
+  --lora-rank $(LORA_RANK) --lora-alpha $(LORA_ALPHA)
+train-1.options = --stage 1 $(train.common) --learning-rate $(STAGE1_RATE) $(STAGE1_OPTIONS)
+train-2.options = --stage 2 $(train.common) --learning-rate $(STAGE2_RATE) \
+  --retrieval-layers $(RETRIEVAL_LAYERS) $(STAGE2_OPTIONS)
 $(foreach stage,1 2,$(eval $(call stamp,train-$(stage),ml-train)))
 
 adapter = $(R)/stage$1/adapter
@@ -208,8 +206,9 @@ pipeline: $(train.chunks) $(eval.chunks) $(call embeddings,TRAIN,$(TRAIN_QUERY))
   $(call embeddings,EVAL,previous) $(call embeddings,EVAL,current) $(R)/plans/train.mls \
   $(plans:%=$(R)/plans/eval.%.mls) $(call adapter.file,1) $(call adapter.file,2) $(REPORT)
 
-test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, then the modules
+test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, PEFT where it is installed, the modules
 	Tests/cli/run.sh
+	python3 Tests/interop/adapters.py $(BIN)
 	swift test $(SWIFT_FLAGS) --disable-swift-testing $(if $(FILTER),--filter $(FILTER))
 
 # Names of formats (BF16, Q4_1) keep their spelling: .swift-format lets capitals stand.

@@ -61,7 +61,7 @@ let package = Package(
     .executableTarget(
       name: "ml-train",
       dependencies: [
-        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Training", "Modeling", "Safetensors",
+        "ToolSupport", "ModelSupport", "Records", "Training", "Modeling", "Weights", "Safetensors",
         parser,
       ]),
     .executableTarget(
@@ -99,10 +99,18 @@ let package = Package(
       dependencies: ["Indexing", "Kernels", "Records", "ShardIO", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Modeling", "Kernels", "Weights", "Safetensors", "TestSupport"]),
+      dependencies: [
+        "Training", "Modeling", "Kernels", "Weights", "Records", "ShardIO", "Safetensors",
+        "TestSupport",
+      ]),
     .testTarget(
       name: "EvaluationTests",
       dependencies: ["Evaluation", "Modeling", "Safetensors", "TestSupport"]),
+    .testTarget(
+      name: "ModelSupportTests",
+      dependencies: [
+        "ModelSupport", "Modeling", "Records", "ShardIO", "Weights", "Safetensors", "TestSupport",
+      ]),
     .testTarget(
       name: "ToolTests",
       dependencies: ["TestSupport", "Records", "ShardIO", "Safetensors", "ToolSupport"]),

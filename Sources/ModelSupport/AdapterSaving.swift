@@ -19,14 +19,15 @@ extension LoadedModel {
   /// Writes the decoder's adapter as a PEFT folder with a config.json in the published field names.
   ///
   /// - Parameters:
-  ///   - layers: those that have adapters, nil for all.
+  ///   - layers: those that have adapters.
   ///   - foundation: the adapter folder that this one stands on; it is copied inside, so that the
   ///     folder is whole wherever it goes.
   public func saveAdapter(
-    _ configuration: AdapterConfiguration, layers: Range<Int>?, folder: String,
+    _ configuration: AdapterConfiguration, layers: Range<Int>, folder: String,
     foundation: String?, fields: RunFields
   ) throws {
-    let stored = configuration.peft(baseModel: files.name, layers: layers)
+    let isAll = layers.count == decoder.layers.count
+    let stored = configuration.peft(baseModel: files.name, layers: isAll ? nil : layers)
     var adapter = Adapter(configuration: stored.json)
     for tensor in decoder.adapterTensors(configuration.extras) {
       adapter.tensors[Decoder.adapterPrefix + tensor.name] = Adapter.Tensor(

@@ -6,6 +6,8 @@ import ShardIO
 public struct ChunkCensus: Sendable {
   /// A document's rows, and the numbers of its tokens and segments.
   public struct Document: Sendable {
+    /// The stream of the concatenation that it stands in.
+    public var stream: Int
     public var rows: Range<Int>
     public var tokens: Int
     public var segments: Int
@@ -18,6 +20,7 @@ public struct ChunkCensus: Sendable {
   /// Tokens of the longest segment.
   public let longestSegment: Int
 
+  public var streams: Int { Set(documents.map(\.stream)).count }
   public var rows: Int { documents.last?.rows.upperBound ?? 0 }
   public var tokens: Int { documents.reduce(0) { $0 + $1.tokens } }
   public var segments: Int { documents.reduce(0) { $0 + $1.segments } }
@@ -31,7 +34,7 @@ public struct ChunkCensus: Sendable {
       for (index, chunk) in batch.chunks.enumerated() {
         let row = batch.firstRow + index
         if documents.isEmpty || chunk.document != current.document {
-          documents.append(Document(rows: row..<row, tokens: 0, segments: 0))
+          documents.append(Document(stream: batch.stream, rows: row..<row, tokens: 0, segments: 0))
           current = (chunk.document, -1, 0)
         }
         if chunk.segment != current.segment {
@@ -55,20 +58,39 @@ public struct ChunkCensus: Sendable {
   /// Cuts the documents into `count` contiguous runs of about equal numbers of segments.
   ///
   /// A run may be empty where there are fewer documents than lanes.
-  public func lanes(_ count: Int) -> [Range<Int>] {
+  ///
+  /// - Parameter keepsStreams: cuts between streams only, for a memory that spans a whole stream.
+  public func lanes(_ count: Int, keepsStreams: Bool = false) -> [Range<Int>] {
+    let units = keepsStreams ? streamUnits() : documents
     let total = segments
     var result: [Range<Int>] = []
     var (position, seen, start) = (0, 0, 0)
     for lane in 1...count {
       let share = total * lane / count
-      while position < documents.count && (seen < share || lane == count) {
-        seen += documents[position].segments
+      // A unit goes to the lane that its middle falls in.
+      while position < units.count,
+        lane == count || 2 * seen + units[position].segments <= 2 * share
+      {
+        seen += units[position].segments
         position += 1
       }
-      let end = position > 0 ? documents[position - 1].rows.upperBound : 0
+      let end = position > 0 ? units[position - 1].rows.upperBound : 0
       result.append(start..<end)
       start = end
     }
     return result
+  }
+
+  /// The documents of each stream taken as one.
+  private func streamUnits() -> [Document] {
+    documents.reduce(into: []) { units, document in
+      if let last = units.last, last.stream == document.stream {
+        units[units.count - 1].rows = last.rows.lowerBound..<document.rows.upperBound
+        units[units.count - 1].tokens += document.tokens
+        units[units.count - 1].segments += document.segments
+      } else {
+        units.append(document)
+      }
+    }
   }
 }

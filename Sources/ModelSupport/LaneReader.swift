@@ -13,6 +13,7 @@ public struct LaneReader: SegmentSource {
   public private(set) var position = 0
   private var documentEnd = (document: Int64(-1), tokens: 0)
 
+  /// - Parameter rows: start at a segment's first row; what lies before them is passed over quickly.
   public init(_ reader: ChunkReader, rows: Range<Int>) {
     self.reader = reader
     self.rows = rows
@@ -54,7 +55,7 @@ public struct LaneReader: SegmentSource {
         nextRow += skipped
         continue
       }
-      guard let more = try reader.next() else { return nil }
+      guard let more = try reader.next(reaching: rows.lowerBound) else { return nil }
       batch = more.chunks[...]
       nextRow = more.firstRow
     }

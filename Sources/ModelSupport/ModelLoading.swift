@@ -27,11 +27,19 @@ public struct LoadedModel {
     path: String, adapter folder: String?, memory: (Int) -> MemoryConfiguration?,
     residency: WeightResidency, threads: Int
   ) throws {
-    files = try ModelFiles.open(path: path)
+    try self.init(
+      ModelOutline(path: path, memory: memory), adapter: folder, residency: residency,
+      threads: threads)
+  }
+
+  /// Loads an opened model and applies an adapter folder, the adapters it stands on first.
+  public init(
+    _ outline: ModelOutline, adapter folder: String?, residency: WeightResidency, threads: Int
+  ) throws {
+    files = outline.files
     model = Identity(name: files.name, digest: files.digest)
-    let layerCount = try LlamaConfiguration(huggingFace: files.configuration).layerCount
     decoder = try Decoder(
-      files: files, memory: memory(layerCount), residency: residency,
+      files: files, memory: outline.memory, residency: residency,
       compute: Compute(threads: threads))
     if let folder {
       try Self.apply(folder, to: decoder)

@@ -3,6 +3,8 @@ import Modeling
 import ToolSupport
 
 extension MemoryConfiguration.Positions: ExpressibleByArgument {}
+extension MemoryConfiguration.Source: ExpressibleByArgument {}
+extension MemoryConfiguration.Precision: ExpressibleByArgument {}
 extension WeightResidency: ExpressibleByArgument {}
 
 /// A list of numbers such as `15,19,23,27`, with spans such as `14-25`.
@@ -44,8 +46,8 @@ public struct ModelOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The layers that attend to memory, such as 15,19,23,27 or 16-29. "
-        + "(default: the adapter's, else every fourth from the memory layer)",
+      "The layers that attend to memory, such as 15,19,23,27 or 16-29. (default: in stage 1 all "
+        + "above the memory layer, in stage 2 every fourth from it on; in evaluation the adapter's)",
       valueName: "LAYERS"))
   public var retrievalLayers: LayerList?
 
@@ -54,6 +56,23 @@ public struct ModelOptions: ParsableArguments {
       "Positions of memory keys and local tokens: zero or continual. (default: the adapter's, else zero)",
       valueName: "HOW"))
   public var positions: MemoryConfiguration.Positions?
+
+  @Option(
+    help: ArgumentHelp(
+      "shared: one memory layer feeds all retrieval layers; own: each keeps and reads its own keys "
+        + "and values. (default: the adapter's, else shared)", valueName: "WHICH"))
+  public var memorySource: MemoryConfiguration.Source?
+
+  @Option(
+    help: ArgumentHelp(
+      "How stored keys and values are kept: f32, bf16 or f16. (default: the adapter's, else f32)",
+      valueName: "TYPE"))
+  public var memoryDtype: MemoryConfiguration.Precision?
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Weigh memory against local logits by a scalar a head. (default: the adapter's, else no)")
+  public var gate: Bool?
 
   @Option(
     help: ArgumentHelp(
@@ -66,17 +85,19 @@ public struct ModelOptions: ParsableArguments {
   /// The memory's configuration: what an option says, else what the adapter was trained with, else
   /// the defaults for a model of `layerCount` layers.
   ///
-  /// - Parameter layers: the retrieval layers where neither says, from the memory layer and count.
+  /// - Parameter layers: the retrieval layers where no option says, from the memory layer on.
   public func memory(
     layerCount: Int, chunkTokens: Int, adapter: MemoryConfiguration?,
-    layers: (Int) -> [Int]
+    layers: (_ memoryLayer: Int) -> [Int]
   ) -> MemoryConfiguration {
     let memoryLayer = self.memoryLayer ?? adapter?.memoryLayer ?? layerCount / 2
     return MemoryConfiguration(
       memoryLayer: memoryLayer,
-      retrievalLayers: retrievalLayers?.layers ?? adapter?.retrievalLayers ?? layers(memoryLayer),
-      positions: positions ?? adapter?.positions ?? .zero, source: adapter?.source ?? .shared,
-      precision: adapter?.precision ?? .f32, usesGate: adapter?.usesGate ?? false,
+      retrievalLayers: retrievalLayers?.layers ?? layers(memoryLayer),
+      positions: positions ?? adapter?.positions ?? .zero,
+      source: memorySource ?? adapter?.source ?? .shared,
+      precision: memoryDtype ?? adapter?.precision ?? .f32,
+      usesGate: gate ?? adapter?.usesGate ?? false,
       chunkTokens: chunkTokens)
   }
 

@@ -51,7 +51,9 @@ public struct AdapterConfiguration: Sendable, Equatable {
     self.init(
       rank: stored.rank, alpha: stored.alpha, dropout: stored.dropout,
       targets: stored.targetModules,
-      extras: try (stored.modulesToSave ?? []).map { name in
+      // The tensors tell which linear layers were trained in full.
+      extras: try (stored.modulesToSave ?? []).filter { !Self.allTargets.contains($0) }.map {
+        name in
         guard let extra = Extra.allCases.first(where: { $0.moduleName == name }) else {
           throw ModelError("adapter: modules_to_save \"\(name)\" is not supported")
         }
@@ -63,11 +65,13 @@ public struct AdapterConfiguration: Sendable, Equatable {
 
   /// As PEFT stores it.
   ///
-  /// - Parameter layers: the layers with adapters, nil for all.
+  /// - Parameter layers: the layers with adapters, nil for all; none means that weights were trained
+  ///   in full instead.
   public func peft(baseModel: String, layers: Range<Int>?) -> LoRAConfiguration {
+    let modules = extras.map(\.moduleName) + (layers?.isEmpty == true ? Self.allTargets : [])
     var stored = LoRAConfiguration(
       rank: rank, alpha: alpha, dropout: dropout, targetModules: targets.sorted(),
-      modulesToSave: extras.isEmpty ? nil : extras.map(\.moduleName), baseModel: baseModel)
+      modulesToSave: modules.isEmpty ? nil : modules, baseModel: baseModel)
     stored.layersToTransform = layers.map(Array.init)
     return stored
   }

@@ -78,6 +78,9 @@ extension Decoder {
     let full = layers.flatMap { [$0.retrievalGate, $0.inputNorm, $0.postNorm] }.compactMap { $0 }
     var target = (full + [finalNorm]).first { $0.name == tensor.name }
     if tensor.name == "model.embed_tokens.weight" { target = embeddingParameter() }
+    if let module = tensor.name.removingSuffix(".weight"), let linear = linear(named: module) {
+      target = try linear.fullWeight()
+    }
     guard let target, target.count == tensor.values.count else {
       throw ModelError("adapter: \(tensor.name) does not fit the model")
     }
@@ -93,14 +96,21 @@ extension Decoder {
       case let name where name.contains(".lora_"): return true
       case let name where name.hasSuffix("norm.weight"): return extras.contains(.norm)
       case let name where name.hasSuffix("embed_tokens.weight"): return extras.contains(.embed)
+      case let name where name.hasSuffix("_proj.weight"): return true
       default: return extras.contains(.gate)
       }
     }.map { AdapterTensor(name: $0.name, shape: $0.shape, values: $0.value.array) }
   }
 
   /// Marks what a training mode trains: adapters and extras of `layers`, and the model-wide extras.
-  public func train(layers range: Range<Int>, extras: [AdapterConfiguration.Extra]) {
+  ///
+  /// - Parameter weights: whether the layers' own weights are trained too.
+  /// - Throws: `ModelError` where such a weight is not held as float32.
+  public func train(
+    layers range: Range<Int>, extras: [AdapterConfiguration.Extra], weights: Bool = false
+  ) throws {
     for layer in layers[range] {
+      if weights { for linear in layer.linears { try linear.trainWeight() } }
       for linear in layer.linears {
         linear.adapter?.a.train()
         linear.adapter?.b.train()

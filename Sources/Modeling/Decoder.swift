@@ -40,7 +40,7 @@ public final class DecoderLayer: @unchecked Sendable {
   /// Whether any parameter of this layer gets a gradient.
   var isTrained: Bool {
     inputNorm.isTrained || postNorm.isTrained || retrievalGate?.isTrained == true
-      || linears.contains { $0.adapter?.isTrained == true }
+      || linears.contains { $0.isTrained }
   }
 }
 
@@ -93,6 +93,7 @@ public final class Decoder: @unchecked Sendable {
     for layer in layers {
       for linear in layer.linears {
         if let adapter = linear.adapter { all += [adapter.a, adapter.b] }
+        if let weight = linear.weightParameter { all.append(weight) }
       }
       all += [layer.retrievalGate, layer.inputNorm, layer.postNorm].compactMap { $0 }
     }

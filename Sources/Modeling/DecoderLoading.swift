@@ -10,9 +10,11 @@ public enum WeightResidency: String, Sendable, CaseIterable {
   /// As in the file, expanded panel by panel into scratch at each use.
   case stored
 
-  func expands(floats count: Int) -> Bool {
+  func expands(_ c: LlamaConfiguration) -> Bool {
     switch self {
-    case .auto: return count <= 1 << 30
+    case .auto:
+      let count = c.layerWeights * c.layerCount + 2 * c.vocabularySize * c.hiddenSize
+      return count <= 1 << 30
     case .expanded: return true
     case .stored: return false
     }
@@ -74,14 +76,7 @@ private struct DecoderLoader {
     self.files = files
     self.configuration = configuration
     self.compute = compute
-    let layer =
-      configuration.hiddenSize
-      * (2 * configuration.queryWidth + 2 * configuration.keyValueWidth
-        + 3 * configuration.intermediateSize)
-    let total =
-      layer * configuration.layerCount + 2 * configuration.vocabularySize
-      * configuration.hiddenSize
-    expands = residency.expands(floats: total)
+    expands = residency.expands(configuration)
   }
 
   func tensor(_ name: String, _ shape: [Int]) throws -> StoredTensor {

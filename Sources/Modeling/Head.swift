@@ -2,7 +2,7 @@ import Kernels
 
 extension DecoderPass {
   /// Rows of logits computed at a time: 50 MB of them at a vocabulary of 49152.
-  private static let headRows = 256
+  static let headRows = 256
 
   /// The negative log-likelihood in nats of every scored target, in order of position.
   ///

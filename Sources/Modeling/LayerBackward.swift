@@ -20,7 +20,7 @@ extension DecoderPass {
   ) {
     let c = configuration
     let workers = compute.workers
-    if layer.down.adapter != nil {
+    if layer.down.isTrained {
       swiGLUForward(
         activated.pointer, gate: a.gate.floats, up: a.up.floats,
         count: count * c.intermediateSize, workers: workers)

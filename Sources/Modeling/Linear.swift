@@ -17,7 +17,22 @@ public final class Linear: @unchecked Sendable {
   /// Adapters below it that could not be merged into a weight that is stored narrow.
   private var foundation: [LoRA] = []
 
-  private var adapters: [LoRA] { foundation + (adapter.map { [$0] } ?? []) }
+  private var adapters: [LoRA] {
+    (foundation + (adapter.map { [$0] } ?? [])).filter { !$0.isIdle }
+  }
+
+  /// The weight as a parameter, once it is trained itself.
+  public private(set) var weightParameter: Parameter?
+
+  var hasFoundation: Bool { !foundation.isEmpty }
+
+  var biasParameter: Parameter? {
+    bias.map { Parameter(name: name + ".bias", shape: [rows], value: $0) }
+  }
+
+  var isTrained: Bool {
+    adapter?.isTrained == true || weightParameter?.isTrained == true
+  }
 
   init(name: String, weight: any RowPanels, dense: FloatBuffer?, bias: FloatBuffer?) {
     self.name = name
@@ -61,6 +76,11 @@ public final class Linear: @unchecked Sendable {
         dx, dy, weight, tokens: tokens, accumulate: accumulate, workers: compute.workers,
         scratch: compute.scratch)
     }
+    if let gradient = weightParameter?.gradient {
+      linearBackwardWeight(
+        gradient.pointer, dy, x, tokens: tokens, rows: rows, columns: columns,
+        workers: compute.workers)
+    }
     for adapter in adapters where adapter.isTrained || dx != nil {
       adapterBackward(adapter, dx, dy, x, tokens: tokens, state: state)
     }
@@ -102,6 +122,25 @@ public final class Linear: @unchecked Sendable {
     dropout(
       dx, Floats(dDropped), count: tokens * columns, rate: adapter.dropout, key: key, offset: 0,
       accumulate: true, workers: compute.workers)
+  }
+
+  /// Marks the weight itself as trained.
+  ///
+  /// - Throws: `ModelError` where it is not held as float32.
+  func trainWeight() throws {
+    let parameter = try fullWeight()
+    parameter.train()
+  }
+
+  /// The weight as a parameter that can be replaced or trained.
+  func fullWeight() throws -> Parameter {
+    if let weightParameter { return weightParameter }
+    guard let dense else {
+      throw ModelError("\(name).weight is stored narrow: it takes --weights expanded")
+    }
+    let parameter = Parameter(name: name + ".weight", shape: [rows, columns], value: dense)
+    weightParameter = parameter
+    return parameter
   }
 
   /// W += α/r · B A where the weight is held as float32, else the adapter stays below the next one.

@@ -23,6 +23,22 @@ public struct LlamaConfiguration: Sendable, Equatable {
   /// Width of one token's keys (or values) over all key/value heads.
   public var keyValueWidth: Int { keyValueHeads * headSize }
 
+  /// Numbers in the linear layers of one decoder layer.
+  var layerWeights: Int {
+    hiddenSize * (2 * queryWidth + 2 * keyValueWidth + 3 * intermediateSize)
+  }
+
+  /// Inputs and outputs of a layer's linear modules by the last part of their names.
+  func linearShape(_ name: String) -> (rows: Int, columns: Int) {
+    switch name {
+    case "q_proj": return (queryWidth, hiddenSize)
+    case "k_proj", "v_proj": return (keyValueWidth, hiddenSize)
+    case "o_proj": return (hiddenSize, queryWidth)
+    case "down_proj": return (hiddenSize, intermediateSize)
+    default: return (intermediateSize, hiddenSize)
+    }
+  }
+
   /// - Throws: `ModelError` naming the field that is missing, out of range or not supported.
   public init(huggingFace json: JSONValue) throws {
     let fields = ConfigurationFields(json)

@@ -13,6 +13,10 @@ public final class LoRA: @unchecked Sendable {
 
   public var rank: Int { a.shape[0] }
   public var isTrained: Bool { a.isTrained || b.isTrained }
+  /// A frozen adapter that adds nothing, B = 0, is left out of the computation.
+  var isIdle: Bool {
+    !isTrained && !(0..<b.count).contains { b.value.pointer[$0] != 0 }
+  }
 
   public init(a: Parameter, b: Parameter, scale: Float, dropout: Float, identity: UInt64) {
     precondition(a.shape[0] == b.shape[1])

@@ -13,6 +13,25 @@ public final class MemoryChunk: @unchecked Sendable {
     self.values = values
   }
 
+  /// - Parameter slots: the stored bytes of each source layer's keys and values, as `withBytes` gives
+  ///   them; tokens · width numbers of `precision` each.
+  public init(
+    tokens: Int, slots: [(keys: UnsafeRawBufferPointer, values: UnsafeRawBufferPointer)],
+    precision: MemoryConfiguration.Precision
+  ) {
+    self.tokens = tokens
+    keys = slots.map { MemoryRows(stored: $0.keys, precision: precision) }
+    values = slots.map { MemoryRows(stored: $0.values, precision: precision) }
+  }
+
+  /// The keys and the values of a slot as they are kept, to be stored and given back to `init`.
+  public func withBytes(
+    slot: Int,
+    _ body: (_ keys: UnsafeRawBufferPointer, _ values: UnsafeRawBufferPointer) throws -> Void
+  ) rethrows {
+    try keys[slot].withBytes { keys in try values[slot].withBytes { try body(keys, $0) } }
+  }
+
   /// The float32 keys and values of a slot, tokens × (kvHeads · headSize).
   public func expanded(slot: Int) -> (keys: [Float], values: [Float]) {
     (keys[slot].floats, values[slot].floats)
@@ -42,6 +61,33 @@ enum MemoryRows {
         filled = count
       }
       self = .half(bits, isBrain: isBrain)
+    }
+  }
+
+  init(stored bytes: UnsafeRawBufferPointer, precision: MemoryConfiguration.Precision) {
+    switch precision {
+    case .f32:
+      let buffer = FloatBuffer(count: bytes.count / 4)
+      UnsafeMutableRawBufferPointer(start: buffer.pointer, count: buffer.count * 4)
+        .copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes.prefix(buffer.count * 4)))
+      self = .f32(buffer)
+    case .bf16, .f16:
+      let count = bytes.count / 2
+      let bits = [UInt16](unsafeUninitializedCapacity: count) { target, filled in
+        UnsafeMutableRawBufferPointer(target).copyBytes(from: bytes.prefix(count * 2))
+        filled = count
+      }
+      self = .half(bits, isBrain: precision == .bf16)
+    }
+  }
+
+  func withBytes(_ body: (UnsafeRawBufferPointer) throws -> Void) rethrows {
+    switch self {
+    case .f32(let buffer):
+      try withExtendedLifetime(buffer) {
+        try body(UnsafeRawBufferPointer(start: buffer.pointer, count: buffer.count * 4))
+      }
+    case .half(let bits, _): try bits.withUnsafeBytes { try body($0) }
     }
   }
 
@@ -79,6 +125,33 @@ public struct MemoryBank: Sendable {
   public private(set) var peakChunks = 0
 
   public init() {}
+
+  /// A chunk with what the bank knows of it.
+  public struct Entry: Sendable {
+    public var row: Int
+    /// The first row of the last block that reads it.
+    public var lastUse: Int
+    public var chunk: MemoryChunk
+
+    public init(row: Int, lastUse: Int, chunk: MemoryChunk) {
+      self.row = row
+      self.lastUse = lastUse
+      self.chunk = chunk
+    }
+  }
+
+  /// What the bank holds, by row.
+  public var entries: [Entry] {
+    expiring.flatMap { lastUse, rows in
+      rows.compactMap { row in chunks[row].map { Entry(row: row, lastUse: lastUse, chunk: $0) } }
+    }.sorted { $0.row < $1.row }
+  }
+
+  /// A bank that goes on where another one stood.
+  public init(entries: [Entry], peakChunks: Int = 0) {
+    for entry in entries { insert(entry.chunk, row: entry.row, lastUse: entry.lastUse) }
+    self.peakChunks = max(self.peakChunks, peakChunks)
+  }
 
   public var count: Int { chunks.count }
 

@@ -10,6 +10,8 @@ public final class Parameter: @unchecked Sendable {
   public private(set) var gradient: FloatBuffer?
 
   public var count: Int { value.count }
+  /// Whether it mixes two spaces, unlike a norm's weight or the gates, one number a channel or head.
+  public var isMatrix: Bool { shape.filter { $0 > 1 }.count > 1 }
   public var isTrained: Bool { gradient != nil }
 
   public init(name: String, shape: [Int], value: FloatBuffer) {

@@ -18,6 +18,29 @@ public struct RetrievalPlan: Sendable {
     }
   }
 
+  /// Retrieved chunks of all blocks together, and of the one that reads most.
+  public var retrievals: (total: Int, most: Int) {
+    neighbours.values.reduce(into: (0, 0)) { counts, chunks in
+      counts.0 += chunks.count
+      counts.1 = max(counts.1, chunks.count)
+    }
+  }
+
+  /// The most chunks of `rows` that a bank holds at once while a lane reads these rows in order.
+  public func peakChunks(in rows: Range<Int>) -> Int {
+    var expiring: [Int: Int] = [:]
+    var (held, peak) = (0, 0)
+    for row in rows {
+      held -= expiring.removeValue(forKey: row) ?? 0
+      let lastUse = lastUse(of: row)
+      guard lastUse > row else { continue }
+      expiring[lastUse, default: 0] += 1
+      held += 1
+      peak = max(peak, held)
+    }
+    return peak
+  }
+
   func neighbours(of row: Int) -> ArraySlice<Int>? { neighbours[row] }
 
   func lastUse(of row: Int) -> Int { row < lastUse.count ? lastUse[row] : -1 }
@@ -52,10 +75,30 @@ public protocol SegmentSource {
 
 /// The memory of one lane while it follows a plan.
 public struct LaneMemory: Sendable {
-  let plan: RetrievalPlan
+  public let plan: RetrievalPlan
   public private(set) var bank = MemoryBank()
 
   public init(plan: RetrievalPlan) { self.plan = plan }
+
+  /// A memory that goes on where another one stood.
+  public init(plan: RetrievalPlan, bank: MemoryBank) {
+    self.plan = plan
+    self.bank = bank
+  }
+
+  /// How many chunks `segment` retrieves, and the sum of their ages: rows between a chunk and the
+  /// block that reads it.
+  public func hits(of segment: PlannedSegment) -> (count: Int, age: Int) {
+    var (count, age) = (0, 0)
+    for index in segment.chunkLengths.indices {
+      let row = segment.firstRow + index
+      for chunk in plan.neighbours(of: row) ?? [] {
+        count += 1
+        age += row - chunk
+      }
+    }
+    return (count, age)
+  }
 
   /// The retrieval blocks of `segment` with the chunks that the plan names.
   ///

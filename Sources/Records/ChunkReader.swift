@@ -53,11 +53,22 @@ public final class ChunkReader {
   public var digest: Digest { reader.digest }
 
   /// The next rows, nil at the end.
-  public func next() throws -> ChunkBatch? {
-    guard let block = try reader.next() else { return nil }
-    if block.index == 0 { try begin(block) }
-    return ChunkBatch(
-      firstRow: block.rowBase + block.firstRow, chunks: try decode(block), stream: block.stream)
+  ///
+  /// - Parameter row: blocks that end before this row are passed over: checked as bytes, not decoded.
+  public func next(reaching row: Int = 0) throws -> ChunkBatch? {
+    while let block = try reader.next() {
+      if block.index == 0 { try begin(block) }
+      let firstRow = block.rowBase + block.firstRow
+      if firstRow + block.rows > row || row == 0 {
+        return ChunkBatch(firstRow: firstRow, chunks: try decode(block), stream: block.stream)
+      }
+      for document in try documents(block) { _ = documents.unique(document) }
+    }
+    return nil
+  }
+
+  private func documents(_ block: ShardBlock) throws -> [Int64] {
+    try block.natural("document", .I64, as: Int64.self, below: DocumentNumbers.limit)
   }
 
   private func begin(_ block: ShardBlock) throws {
@@ -77,8 +88,7 @@ public final class ChunkReader {
     let width = parameters.chunkTokens
     let tokens = try tokenRows(block)
     let lengths = try block.natural("length", .U16, as: UInt16.self)
-    let documentNumbers = try block.natural(
-      "document", .I64, as: Int64.self, below: DocumentNumbers.limit)
+    let documentNumbers = try documents(block)
     let ordinals = try block.natural("ordinal", .I32, as: Int32.self)
     let segments = try block.natural("segment", .I32, as: Int32.self)
     let sources = try block.natural("source", .U8, as: UInt8.self)

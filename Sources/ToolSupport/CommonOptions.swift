@@ -67,6 +67,14 @@ func availableCores() -> Int {
   return online
 }
 
+/// The arguments and options that `command --help` lists: for a tool's own help, when the command is
+/// what runs where no subcommand is named.
+public func optionsHelp<Command: ParsableCommand>(of command: Command.Type) -> String {
+  let help = command.helpMessage(columns: 80)
+  guard let start = help.firstRange(of: "ARGUMENTS:")?.lowerBound else { return "" }
+  return String(help[start...])
+}
+
 /// What stands below the options in `--help`: two runnable examples and the exit codes.
 public func helpDiscussion(_ text: String = "", examples: [String], extraCodes: String = "")
   -> String

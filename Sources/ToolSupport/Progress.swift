@@ -5,6 +5,7 @@ import Glibc
 public final class Progress {
   private let unit: String
   private let total: Int?
+  private let first: Int
   private let isShown: Bool
   private let start = monotonicSeconds()
   private var lastShown = 0.0
@@ -13,9 +14,11 @@ public final class Progress {
   /// - Parameters:
   ///   - unit: what is counted, plural
   ///   - total: where it is known, gives the time left
-  public init(_ unit: String, total: Int? = nil, quiet: Bool = false) {
+  ///   - first: what an earlier run had done, which says nothing of this one's rate
+  public init(_ unit: String, total: Int? = nil, from first: Int = 0, quiet: Bool = false) {
     self.unit = unit
     self.total = total
+    self.first = first
     isShown = !quiet && isatty(STDERR_FILENO) == 1
   }
 
@@ -27,11 +30,11 @@ public final class Progress {
     let now = monotonicSeconds()
     guard now - lastShown >= 1.0 / 6 else { return }
     lastShown = now
-    let rate = Double(done) / max(now - start, 1e-9)
+    let rate = Double(done - first) / max(now - start, 1e-9)
     var line = "\(ToolName.current): \(done)"
     if let total { line += "/\(total)" }
     line += " \(unit), \(decimal(rate, rate < 10 ? 2 : 0))/s"
-    if let total, done > 0, rate > 0 {
+    if let total, done > first, rate > 0 {
       line += ", \(clock(Double(max(total - done, 0)) / rate)) left"
     }
     let note = note()

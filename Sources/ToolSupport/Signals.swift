@@ -32,13 +32,22 @@ enum Temporaries {
   }
 }
 
-/// A request to stop by INT or TERM, for a tool that can stop at a good place.
+/// A request to stop by INT, TERM or USR1, for a tool that can stop at a good place.
 public enum StopRequest {
   private static let requested = Atomic<Bool>(false)
   private static let isCaught = Atomic<Bool>(false)
 
-  /// From now on the first INT or TERM only sets `isRequested`; the second ends the tool.
-  public static func catchSignals() { isCaught.store(true, ordering: .sequentiallyConsistent) }
+  /// From now on the first INT or TERM only sets `isRequested`; the second ends the tool. USR1, which
+  /// schedulers send ahead of the end of a job, is never more than a request.
+  public static func catchSignals() {
+    isCaught.store(true, ordering: .sequentiallyConsistent)
+    var action = sigaction()
+    action.__sigaction_handler.sa_handler = { _ in
+      StopRequest.requested.store(true, ordering: .sequentiallyConsistent)
+    }
+    action.sa_flags = SA_RESTART
+    sigaction(SIGUSR1, &action, nil)
+  }
 
   public static var isRequested: Bool { requested.load(ordering: .sequentiallyConsistent) }
 

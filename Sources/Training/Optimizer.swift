@@ -7,13 +7,15 @@ public final class Optimizer {
     public var beta1 = 0.9
     public var beta2 = 0.999
     public var epsilon = 1e-8
-    /// Applies to every trained tensor, norms included, as published.
     public var weightDecay: Double
+    /// Whether norms and gates decay like matrices, as published.
+    public var decaysVectors: Bool
     /// The largest global gradient norm; 0 does not clip.
     public var clip: Double
 
-    public init(weightDecay: Double, clip: Double) {
+    public init(weightDecay: Double, decaysVectors: Bool = true, clip: Double) {
       self.weightDecay = weightDecay
+      self.decaysVectors = decaysVectors
       self.clip = clip
     }
   }
@@ -33,6 +35,15 @@ public final class Optimizer {
     self.workers = workers
   }
 
+  /// The running means of the gradients and of their squares, in the order of `parameters`.
+  public var moments: [(first: FloatBuffer, second: FloatBuffer)] { Array(zip(first, second)) }
+
+  /// Goes on from `step`, once parameters and moments hold what they held then.
+  public func restore(step: Int) {
+    precondition(step >= 0)
+    self.step = step
+  }
+
   /// Takes one step along the accumulated gradients and clears them.
   ///
   /// - Returns: the gradients' global norm before clipping.
@@ -42,11 +53,14 @@ public final class Optimizer {
     step += 1
     for (index, parameter) in parameters.enumerated() {
       guard let gradient = parameter.gradient else { continue }
+      let decays = options.decaysVectors || parameter.isMatrix
       adamW(
         parameters: parameter.value.pointer, gradients: gradient.floats, m: first[index].pointer,
         v: second[index].pointer, count: parameter.count, learningRate: learningRate,
         beta1: options.beta1,
-        beta2: options.beta2, epsilon: options.epsilon, weightDecay: options.weightDecay,
+        beta2: options.beta2, epsilon: options.epsilon,
+        weightDecay: decays ? options.weightDecay : 0,
+
         step: step, gradientScale: Float(scale), workers: workers)
       gradient.zero()
     }

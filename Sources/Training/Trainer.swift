@@ -8,16 +8,18 @@ public final class Trainer {
   public let decoder: Decoder
   let options: TrainingOptions
   private let pass: DecoderPass
-  private let optimizer: Optimizer
-  private var lanes: [Lane]
-  private var microStep = 0
+  let optimizer: Optimizer
+  var lanes: [Lane]
+  var microStep = 0
   /// Tokens read so far.
-  public private(set) var tokens = 0
+  public internal(set) var tokens = 0
 
-  private struct Lane {
+  struct Lane {
     var source: any SegmentSource
     var memory: LaneMemory
     var isDone = false
+    /// The row after the last segment that was read.
+    var nextRow: Int?
   }
 
   /// - Parameters:
@@ -28,12 +30,13 @@ public final class Trainer {
   public init(
     decoder: Decoder, options: TrainingOptions, sources: [any SegmentSource], plan: RetrievalPlan,
     segmentTokens: Int
-  ) {
+  ) throws {
     self.decoder = decoder
     self.options = options
     let layers = options.mode.trainedLayers(
       memoryLayer: decoder.memory?.memoryLayer ?? 0, layerCount: decoder.configuration.layerCount)
-    decoder.train(layers: layers, extras: options.adapter.extras)
+    try decoder.train(
+      layers: layers, extras: options.adapter.extras, weights: options.mode.trainsWeights)
     pass = DecoderPass(decoder, maximumTokens: segmentTokens, training: true)
     optimizer = Optimizer(
       decoder.parameters, options: options.optimizer, workers: decoder.compute.workers)
@@ -51,7 +54,7 @@ public final class Trainer {
   public func step() throws -> StepReport? {
     let groups = try readGroups()
     guard !groups.isEmpty else { return nil }
-    var (loss, targets, hits) = (0.0, 0, 0)
+    var (loss, targets, hits, age) = (0.0, 0, 0, 0)
     for group in groups {
       let scored = group.reduce(0) { $0 + max(0, $1.segment.tokens.count - 1) }
       let scale = 1 / Float(max(1, scored) * groups.count)
@@ -59,6 +62,7 @@ public final class Trainer {
         let result = try train(item, scale: scale)
         loss += result.loss
         hits += result.hits
+        age += result.age
         tokens += item.segment.tokens.count
       }
       targets += scored
@@ -68,7 +72,9 @@ public final class Trainer {
     let norm = optimizer.step(learningRate: rate)
     return StepReport(
       step: optimizer.step, loss: loss / Double(max(1, targets)), learningRate: rate,
-      gradientNorm: norm, tokens: tokens, hits: hits)
+      gradientNorm: norm, tokens: tokens, hits: hits,
+      meanHitAge: hits > 0 ? Double(age) / Double(hits) : nil,
+      bankChunks: lanes.reduce(0) { $0 + $1.memory.bank.count })
   }
 
   private typealias Item = (lane: Int, segment: PlannedSegment)
@@ -81,6 +87,7 @@ public final class Trainer {
       for index in lanes.indices where !lanes[index].isDone {
         if let segment = try lanes[index].source.next() {
           group.append((index, segment))
+          lanes[index].nextRow = segment.firstRow + segment.chunkLengths.count
         } else {
           lanes[index].isDone = true
         }
@@ -92,14 +99,17 @@ public final class Trainer {
   }
 
   /// Forward, backward and memory of one segment.
-  private func train(_ item: Item, scale: Float) throws -> (loss: Double, hits: Int) {
+  private func train(_ item: Item, scale: Float) throws -> (
+    loss: Double, hits: Int, age: Int
+  ) {
     let blocks = try lanes[item.lane].memory.blocks(of: item.segment)
+    let hits = lanes[item.lane].memory.hits(of: item.segment)
     let segment = Segment(
       tokens: item.segment.tokens, targets: Segment.shifted(item.segment.tokens), blocks: blocks)
     pass.forward(segment, dropoutSeed: dropoutSeed(lane: item.lane))
     let loss = pass.backward(segment.targets, scale: scale)
     lanes[item.lane].memory.advance(past: item.segment, pass)
-    return (loss, blocks.reduce(0) { $0 + $1.chunks.count })
+    return (loss, hits.count, hits.age)
   }
 
   private func dropoutSeed(lane: Int) -> UInt64 {

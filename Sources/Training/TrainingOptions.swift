@@ -6,11 +6,26 @@ public enum TrainingMode: String, Sendable, CaseIterable {
   case loraAll = "lora-all"
   /// Adapters and extras above the memory layer; the layers up to it are frozen.
   case loraFreeze = "lora-freeze"
+  /// As `lora-freeze`, without adapters in the frozen layers.
+  case partialLoRA = "partial-lora"
+  /// No adapters: the layers above the memory layer are trained in full.
+  case partialFreeze = "partial-freeze"
 
-  /// The layers whose adapters and extras are trained.
+  /// The layers whose adapters, extras or weights are trained.
   public func trainedLayers(memoryLayer: Int, layerCount: Int) -> Range<Int> {
     self == .loraAll ? 0..<layerCount : memoryLayer + 1..<layerCount
   }
+
+  /// The layers that have adapters, trained or frozen.
+  public func adaptedLayers(memoryLayer: Int, layerCount: Int) -> Range<Int> {
+    switch self {
+    case .loraAll, .loraFreeze: return 0..<layerCount
+    case .partialLoRA: return memoryLayer + 1..<layerCount
+    case .partialFreeze: return 0..<0
+    }
+  }
+
+  public var trainsWeights: Bool { self == .partialFreeze }
 }
 
 /// Every hyper-parameter of a training run.
@@ -51,4 +66,8 @@ public struct StepReport: Sendable {
   public var tokens: Int
   /// Retrieved chunks that this step's segments attended to.
   public var hits: Int
+  /// Rows between a retrieved chunk and the block that read it, on average; nil without hits.
+  public var meanHitAge: Double?
+  /// Chunks that all lanes hold after the step, since a later block reads them.
+  public var bankChunks: Int
 }

@@ -43,7 +43,7 @@ private func resolveTarget(_ path: String, marker: String) throws -> String {
   return folder
 }
 
-private func makeTemporaryFolder(beside folder: String) throws -> String {
+func makeTemporaryFolder(beside folder: String) throws -> String {
   for attempt in 0..<100 {
     let name = ".\(baseName(folder)).\(getpid()).\(attempt).tmp"
     let path = parent(of: folder) + "/" + name
@@ -64,19 +64,21 @@ private func makeFolders(of name: String, in folder: String) throws {
   }
 }
 
-private func writeSynced(_ content: [UInt8], to path: String) throws {
+func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, _ path: String) throws {
+  var done = 0
+  while done < bytes.count {
+    let written = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+    if written < 0 && errno == EINTR { continue }
+    guard written > 0 else { throw WeightsError(path, lastSystemError()) }
+    done += written
+  }
+}
+
+func writeSynced(_ content: [UInt8], to path: String) throws {
   let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
   guard descriptor >= 0 else { throw WeightsError(path, lastSystemError()) }
   do {
-    try content.withUnsafeBytes { bytes in
-      var done = 0
-      while done < bytes.count {
-        let written = write(descriptor, bytes.baseAddress! + done, bytes.count - done)
-        if written < 0 && errno == EINTR { continue }
-        guard written > 0 else { throw WeightsError(path, lastSystemError()) }
-        done += written
-      }
-    }
+    try content.withUnsafeBytes { try writeAll($0, to: descriptor, path) }
     guard fsync(descriptor) == 0 else { throw WeightsError(path, lastSystemError()) }
   } catch {
     close(descriptor)
@@ -85,14 +87,14 @@ private func writeSynced(_ content: [UInt8], to path: String) throws {
   guard close(descriptor) == 0 else { throw WeightsError(path, lastSystemError()) }
 }
 
-private func syncTree(_ path: String) throws {
+func syncTree(_ path: String) throws {
   for name in contents(of: path) where isFolder(path + "/" + name) {
     try syncTree(path + "/" + name)
   }
   try syncFolder(path)
 }
 
-private func syncFolder(_ path: String) throws {
+func syncFolder(_ path: String) throws {
   let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
   guard descriptor >= 0 else { throw WeightsError(path, lastSystemError()) }
   defer { close(descriptor) }
@@ -154,7 +156,7 @@ private func carryOver(from old: String, to folder: String) {
 }
 
 /// Removes a folder with all that is in it; links are removed, not followed.
-private func removeTree(_ folder: String) {
+func removeTree(_ folder: String) {
   for name in contents(of: folder) {
     let path = folder + "/" + name
     if unlink(path) != 0 { removeTree(path) }
@@ -163,7 +165,7 @@ private func removeTree(_ folder: String) {
 }
 
 /// The names in a folder but `.` and `..`; none when it cannot be read.
-private func contents(of folder: String) -> [String] {
+func contents(of folder: String) -> [String] {
   guard let stream = opendir(folder) else { return [] }
   defer { closedir(stream) }
   var names: [String] = []
@@ -176,7 +178,7 @@ private func contents(of folder: String) -> [String] {
   return names
 }
 
-private func parent(of path: String) -> String {
+func parent(of path: String) -> String {
   guard let slash = path.lastIndex(of: "/") else { return "." }
   return slash == path.startIndex ? "/" : String(path[..<slash])
 }

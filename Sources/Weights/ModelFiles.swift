@@ -82,6 +82,9 @@ public struct ModelFiles: Sendable {
     return tensor
   }
 
+  /// Bytes of all files that make the model.
+  public var byteCount: Int { files.reduce(0) { $0 + $1.count } }
+
   /// The model's identity, 16 hexadecimal digits. Every byte counts, so the same name with other
   /// weights is another model; where the files lie does not.
   ///

@@ -82,7 +82,10 @@ struct LanguageModel: ParsableCommand {
         guard hasPlan || stored != nil else { return nil }
         return modelOptions.memory(
           layerCount: layerCount, chunkTokens: census.parameters.chunkTokens, adapter: stored,
-          layers: { ModelOptions.everyFourth(from: $0, layerCount: layerCount) })
+          layers: {
+            stored?.retrievalLayers
+              ?? ModelOptions.everyFourth(from: $0, layerCount: layerCount)
+          })
       }, residency: modelOptions.weights, threads: options.threadCount)
   }
 

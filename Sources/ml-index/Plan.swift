@@ -64,6 +64,9 @@ struct Plan: ParsableCommand {
       progress.update(planner.nextRow)
     }
     try planner.finish()
+    guard reader.parameters.query != "none" || planner.nextRow == 0 else {
+      throw ToolError("the embeddings have no queries: ml-embed made them with --query none")
+    }
     try writer.finish(
       chunksDigest: reader.chunksDigest, embeddingsDigest: reader.digest,
       chunkRows: planner.nextRow)

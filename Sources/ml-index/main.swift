@@ -11,20 +11,13 @@ struct Index: ParsableCommand {
       ml-index stat [--embeddings <EMBEDDINGS>] [--json] [<options>] [<PLAN> ...]
       """,
     discussion: helpDiscussion(
-      planOptions,
+      optionsHelp(of: Plan.self),
       examples: [
         "ml-index --memory-tokens 32768 --top-k 8 -o plan.mls embeddings.mls",
         "ml-index stat plan.mls --embeddings embeddings.mls",
       ]),
     version: toolVersion, subcommands: [Plan.self, Search.self, Stat.self],
     defaultSubcommand: Plan.self)
-
-  /// What `plan` lists, since it is what runs where no subcommand is named.
-  private static var planOptions: String {
-    let help = Plan.helpMessage(columns: 80)
-    guard let start = help.firstRange(of: "ARGUMENTS:")?.lowerBound else { return "" }
-    return String(help[start...])
-  }
 }
 
 runTool(Index.self)

@@ -11,7 +11,7 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: "1 warms up (lora-all), 2 trains for retrieval (lora-freeze).")
   var stage = 2
 
-  @Option(help: "What is trained: lora-all or lora-freeze. (default: the stage's)")
+  @Option(help: "lora-all, lora-freeze, partial-lora or partial-freeze. (default: the stage's)")
   var mode: TrainingMode?
 
   @Option(help: ArgumentHelp("Rank of the adapters.", valueName: "N"))
@@ -26,7 +26,8 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Adapted linear layers.", valueName: "NAMES"))
   var loraTargets = "q_proj,k_proj,v_proj,o_proj"
 
-  @Option(help: ArgumentHelp("Tensors trained whole: norm, embed; or none.", valueName: "NAMES"))
+  @Option(
+    help: ArgumentHelp("Tensors trained whole: norm, embed, gate; or none.", valueName: "NAMES"))
   var trainAlso = "norm"
 
   @Option(help: ArgumentHelp("Peak learning rate.", valueName: "RATE"))
@@ -41,6 +42,10 @@ struct TrainingArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp("AdamW's decay. (default: stage 1 0, stage 2 1e-4)", valueName: "W"))
   var weightDecay: Double?
+
+  @Flag(
+    inversion: .prefixedNo, help: "Let norms and gates decay like matrices, as published.")
+  var decayVectors = true
 
   @Option(help: ArgumentHelp("Largest global gradient norm; 0: no clipping.", valueName: "NORM"))
   var clip = 1.0
@@ -93,7 +98,9 @@ struct TrainingArguments: ParsableArguments {
       schedule: LearningRateSchedule(
         shape: schedule, peak: learningRate, warmupSteps: warmupSteps,
         totalSteps: min(steps, maxSteps ?? steps)),
-      optimizer: .init(weightDecay: weightDecay ?? (stage == 1 ? 0 : 1e-4), clip: clip),
+      optimizer: .init(
+        weightDecay: weightDecay ?? (stage == 1 ? 0 : 1e-4), decaysVectors: decayVectors,
+        clip: clip),
       accumulation: accumulation, lanes: lanes, seed: seed)
   }
 
@@ -112,7 +119,7 @@ struct TrainingArguments: ParsableArguments {
     if trainAlso == "none" || trainAlso.isEmpty { return [] }
     return try trainAlso.split(separator: ",").map { name in
       guard let extra = AdapterConfiguration.Extra(rawValue: String(name)) else {
-        throw ValidationError("--train-also: \(name) is not one of norm, embed")
+        throw ValidationError("--train-also: \(name) is not one of norm, embed, gate")
       }
       return extra
     }

@@ -69,7 +69,7 @@ private struct Stack {
     let pairs = model.adapterTensors(seed: 99)
     try decoder.apply(upper, tensors: pairs)
     for tensor in pairs { reference.tensors[tensor.name] = doubles(tensor.values) }
-    decoder.train(layers: 0..<2, extras: [])
+    try decoder.train(layers: 0..<2, extras: [])
     pass = DecoderPass(decoder, maximumTokens: 9, training: true)
     var random = SplitMix64(seed: 6)
     let tokens = random.integers(9, in: 0..<model.vocabulary).map(Int32.init)

@@ -26,7 +26,7 @@ final class DeterminismTests: XCTestCase {
     _ model: TinyModel, threads: Int, dropoutSeed: UInt64?, warmUp: Bool = false
   ) throws -> Result {
     let decoder = try model.build(threads: threads).decoder
-    decoder.train(layers: 0..<2, extras: AdapterConfiguration.Extra.allCases)
+    try decoder.train(layers: 0..<2, extras: AdapterConfiguration.Extra.allCases)
     let pass = DecoderPass(decoder, maximumTokens: 340, training: true)
     var random = SplitMix64(seed: 2)
     let first = random.integers(340, in: 0..<700).map(Int32.init)
@@ -89,7 +89,7 @@ final class DeterminismTests: XCTestCase {
   func testDropoutBackwardUsesTheSameMask() throws {
     let memory = MemoryConfiguration(memoryLayer: 0, retrievalLayers: [1])
     let decoder = try TinyModel(layers: 2, memory: memory, dropout: 0.4).build().decoder
-    decoder.train(layers: 0..<2, extras: [.norm])
+    try decoder.train(layers: 0..<2, extras: [.norm])
     let pass = DecoderPass(decoder, maximumTokens: 12, training: true)
     let tokens = SplitMix64.tokens(12, below: 23, seed: 4)
     let segment = Segment(tokens: tokens, targets: Segment.shifted(tokens))

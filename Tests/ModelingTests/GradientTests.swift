@@ -105,7 +105,7 @@ final class GradientTests: XCTestCase {
       layers: 1, queryHeads: 2, keyValueHeads: 1, headSize: 4, maximumPositions: 1024,
       memory: memory)
     let lane = try TinyLane(model, maximumTokens: 280) {
-      $0.train(layers: 0..<1, extras: AdapterConfiguration.Extra.allCases)
+      try $0.train(layers: 0..<1, extras: AdapterConfiguration.Extra.allCases)
     }
     let stored = TinySegment(blocks: [], chunkLengths: [150])
     let (first, _) = lane.draw(stored)
@@ -131,7 +131,7 @@ final class GradientTests: XCTestCase {
     var model = TinyModel(layers: 1, vocabulary: 3, padding: 1)
     model.memory = nil
     let (decoder, reference) = try model.build()
-    decoder.train(layers: 0..<1, extras: [.embed])
+    try decoder.train(layers: 0..<1, extras: [.embed])
     let pass = DecoderPass(decoder, maximumTokens: 6, training: true)
     let tokens: [Int32] = [1, 0, 2, 1, 2, 0]
     let targets = Segment.shifted(tokens)
@@ -154,7 +154,7 @@ final class GradientTests: XCTestCase {
   func testMemoryIsDetached() throws {
     let memory = MemoryConfiguration(memoryLayer: 0, retrievalLayers: [1])
     let model = TinyModel(layers: 2, memory: memory, targets: ["k_proj", "v_proj"])
-    let lane = try TinyLane(model) { $0.train(layers: 0..<2, extras: []) }
+    let lane = try TinyLane(model) { try $0.train(layers: 0..<2, extras: []) }
     let stored = TinySegment(blocks: [], chunkLengths: [6])
     let (first, _) = lane.draw(stored)
     lane.pass.forward(first)
@@ -190,7 +190,7 @@ final class GradientTests: XCTestCase {
     _ model: TinyModel, layers: Range<Int>, extras: [AdapterConfiguration.Extra], _ what: String,
     file: StaticString = #filePath, line: UInt = #line
   ) throws -> TinyLane {
-    let lane = try TinyLane(model) { $0.train(layers: layers, extras: extras) }
+    let lane = try TinyLane(model) { try $0.train(layers: layers, extras: extras) }
     var read: [(tokens: [Int32], targets: [Int32], blocks: [ReferenceBlock])] = []
     let scale: Float = 0.5
     for segment in TinySegment.script {

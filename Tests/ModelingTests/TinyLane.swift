@@ -31,9 +31,11 @@ final class TinyLane {
   var referenceChunks: [ReferenceChunk] = []
   private var random: SplitMix64
 
-  init(_ model: TinyModel, maximumTokens: Int = 12, prepare: (Decoder) -> Void = { _ in }) throws {
+  init(_ model: TinyModel, maximumTokens: Int = 12, prepare: (Decoder) throws -> Void = { _ in })
+    throws
+  {
     (decoder, reference) = try model.build()
-    prepare(decoder)
+    try prepare(decoder)
     pass = DecoderPass(
       decoder, maximumTokens: maximumTokens,
       training: decoder.parameters.contains(where: \.isTrained)

@@ -79,7 +79,7 @@ private struct TrainingFixture {
           name: String($0.name.dropFirst(Decoder.adapterPrefix.count)), shape: $0.shape,
           values: try stored.tensor($0.name).floats())
       })
-    decoder.train(
+    try decoder.train(
       layers: mode.trainedLayers(
         memoryLayer: memory.memoryLayer, layerCount: decoder.configuration.layerCount),
       extras: adapter.extras)

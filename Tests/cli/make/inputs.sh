@@ -1,15 +1,18 @@
-# A stage reruns when its input or its tool's version changed; not when a rebuilt tool is the same.
+# A stage reruns when its input or its tool changed; not when the same sources were built again.
 . "$ROOT/Tests/cli/make/workplace"
 run "first make"
 
 touch Package.swift
-run "rebuilt, the same programs"
+run "built again"
 sed -i 's/ml-train 1/ml-train 2/' bin/versions
 touch Package.swift
 run "another version of ml-train"
-echo '# a repaired fault' >>bin/ml-eval
-touch Package.swift
-run "another ml-eval of the same version"
+echo 'let repaired = true' >Sources/ml-eval/main.swift
+run "ml-eval repaired"
+echo 'let faster = true' >Sources/Library/Kernel.swift
+run "a library of ml-train and ml-eval"
+printf '%s\n' '// Why it is faster.' 'let faster = true' >Sources/Library/Kernel.swift
+run "a comment"
 touch cache/memlong/text/austen/persuasion.jsonl
 run "another text to evaluate"
 rm runs/demo/plans/eval.random.mls

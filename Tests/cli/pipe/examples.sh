@@ -1,10 +1,10 @@
 # The examples that the tools' --help prints do run.
 # needs: ml-chunk ml-embed ml-index ml-train ml-eval ml-shard model retriever
 export COLUMNS=500
-for name in M.gguf model.gguf base.gguf; do ln -s "$MODEL" $name; done
 for name in MODEL minilm; do ln -s "$RETRIEVER" $name; done
 head -n 1 "$READY/demo.jsonl" >books.jsonl
 zstd -q books.jsonl
+cp books.jsonl.zst a.zst
 echo "It is a truth universally acknowledged." >text.txt
 mkdir -p runs/demo/chunks
 for shard in chunks embeddings plan; do cp "$READY/$shard.mls" .; done
@@ -21,6 +21,7 @@ examples() {
   for command in view head check stat cat; do examples ml-shard help $command; done
   for command in plan search; do examples ml-index help $command; done
 } | awk '!seen[$0]++' >commands
+grep -o '[A-Za-z]*\.gguf' commands | sort -u | while read -r name; do ln -s "$MODEL" "$name"; done
 while read -r command; do
   if [[ $command = *"| jq"* ]] && ! command -v jq >/dev/null; then command=${command%%| jq*}; fi
   bash -eu -o pipefail -c "$command" >said 2>&1 </dev/null || { echo "fails: $command"; cat said; }

@@ -1,0 +1,56 @@
+import Safetensors
+import ToolSupport
+
+/// Everything that a run's result depends on, as text by name: what must agree for a checkpoint of one
+/// run to be continued by another.
+public struct RunIdentity: Equatable, Sendable {
+  public private(set) var fields: [String: String] = [:]
+  /// The names of the inputs, which are compared first.
+  private var inputs: [String] = []
+
+  public init() {}
+
+  /// Adds an input by its digest; nil for none.
+  public mutating func add(input name: String, digest: String?) {
+    inputs.append(name)
+    fields[name] = digest ?? "none"
+  }
+
+  /// Adds every stored property of `value`, nested ones as `outer.inner`: an option that is added
+  /// to a type later is compared without being named here.
+  public mutating func add(_ value: Any, as name: String = "") {
+    let mirror = Mirror(reflecting: value)
+    if mirror.displayStyle == .struct, !mirror.children.isEmpty {
+      for case (let label?, let child) in mirror.children {
+        add(child, as: name.isEmpty ? label : name + "." + label)
+      }
+    } else {
+      fields[name] = Self.text(value)
+    }
+  }
+
+  private static func text(_ value: Any) -> String {
+    let mirror = Mirror(reflecting: value)
+    switch mirror.displayStyle {
+    case .optional: return mirror.children.first.map { text($0.value) } ?? "none"
+    case .collection: return mirror.children.map { text($0.value) }.joined(separator: ",")
+    default: return "\(value)"
+    }
+  }
+
+  public var json: JSONValue { .object(fields.mapValues { .string($0) }) }
+
+  /// Refuses a checkpoint that another run wrote.
+  ///
+  /// - Parameter stored: the `json` of the run that wrote the checkpoint at `path`.
+  /// - Throws: `ToolError` naming the first difference and both of its sides.
+  public func check(_ stored: JSONValue?, path: String) throws {
+    let other = stored?.objectValue?.compactMapValues(\.stringValue) ?? [:]
+    let names = Set(fields.keys).union(other.keys).subtracting(inputs).sorted()
+    for name in inputs + names where fields[name] != other[name] {
+      throw ToolError(
+        "\(path) is of another run: \(name) is \(other[name] ?? "absent") there and "
+          + "\(fields[name] ?? "absent") here (remove it, or name another --checkpoint-dir)")
+    }
+  }
+}

@@ -1,0 +1,91 @@
+import Modeling
+
+/// About how much memory a training run takes, part by part, before anything is loaded.
+public struct MemoryEstimate: Sendable {
+  public struct Part: Sendable, Equatable {
+    public var name: String
+    public var bytes: Int
+  }
+
+  /// What the run needs at once, at its end, when the adapter is written.
+  public private(set) var parts: [Part] = []
+  /// Pages of the model file that were read once: they count as held, but can be given back.
+  public private(set) var reclaimable = 0
+
+  /// Numbers that the run trains.
+  public let trainedValues: Int
+
+  public var total: Int { parts.reduce(0) { $0 + $1.bytes } }
+
+  /// What the data bring along.
+  public struct Data: Sendable {
+    public var segmentTokens: Int
+    public var chunkTokens: Int
+    /// The most memory tokens that one segment's blocks retrieve together.
+    public var retrievedTokens: Int
+    /// The most chunks that the banks of all lanes hold.
+    public var bankChunks: Int
+    public var planBlocks: Int
+    public var planNeighbours: Int
+
+    public init(
+      segmentTokens: Int, chunkTokens: Int, retrievedTokens: Int, bankChunks: Int,
+      planBlocks: Int, planNeighbours: Int
+    ) {
+      self.segmentTokens = segmentTokens
+      self.chunkTokens = chunkTokens
+      self.retrievedTokens = retrievedTokens
+      self.bankChunks = bankChunks
+      self.planBlocks = planBlocks
+      self.planNeighbours = planNeighbours
+    }
+  }
+
+  /// - Parameters:
+  ///   - fileBytes: of the model's weights.
+  ///   - threads: each has scratch of its own.
+  public init(
+    _ configuration: LlamaConfiguration, memory: MemoryConfiguration?, options: TrainingOptions,
+    data: Data, residency: WeightResidency, fileBytes: Int, threads: Int
+  ) {
+    let pass = PassEstimate(
+      configuration, memory: memory, tokens: data.segmentTokens,
+      retrieved: data.retrievedTokens, threads: threads)
+    let (memoryLayer, layerCount) = (memory?.memoryLayer ?? 0, configuration.layerCount)
+    let layers = options.mode.trainedLayers(memoryLayer: memoryLayer, layerCount: layerCount)
+    let adapted = options.mode.adaptedLayers(memoryLayer: memoryLayer, layerCount: layerCount)
+    let pairs = pass.pairs(options.adapter, layers: layers.clamped(to: adapted))
+    let extras = pass.extras(options.adapter, layers: layers)
+    let linear = options.mode.trainsWeights ? pass.linearWeights(layers: layers) : 0
+    trainedValues = pairs + extras + linear
+    let adapterValues = pass.pairs(options.adapter, layers: adapted) + extras + linear
+    let lowest = options.adapter.extras.contains(.embed) ? 0 : layers.lowerBound
+    add("weights", pass.weights(residency, fileBytes: fileBytes))
+    // The linear weights themselves are counted above.
+    add("adapter", 4 * (adapterValues - linear))
+    add("gradients and moments", 3 * 4 * trainedValues)
+    add(
+      "activations",
+      pass.activations(
+        lowest: lowest, adapter: options.adapter, adapted: layers.clamped(to: adapted).count))
+    add("their gradients", pass.gradients)
+    add("head", pass.head)
+    add("memory bank", pass.bank(chunks: data.bankChunks, chunkTokens: data.chunkTokens))
+    add("scratch", pass.scratch(residency))
+    // A block of a shard, packed, unpacked and decoded, for each lane; the plan's table.
+    add(
+      "data",
+      options.lanes * Self.readerBytes + data.planBlocks * 128 + data.planNeighbours * 16)
+    add("adapter being written", 3 * 4 * adapterValues)
+    add("program", Self.programBytes + threads * Self.threadBytes)
+    reclaimable = pass.expandsWeights(residency) ? fileBytes : 0
+  }
+
+  private static let readerBytes = 24 << 20
+  private static let programBytes = 24 << 20
+  private static let threadBytes = 1 << 20
+
+  private mutating func add(_ name: String, _ bytes: Int) {
+    parts.append(Part(name: name, bytes: bytes))
+  }
+}

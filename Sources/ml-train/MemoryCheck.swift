@@ -1,0 +1,48 @@
+import ModelSupport
+import Modeling
+import Safetensors
+import ToolSupport
+import Training
+
+extension MemoryEstimate {
+  /// The estimate for a model that is not loaded yet.
+  init(
+    _ model: ModelOutline, options: TrainingOptions, census: ChunkCensus, plan: LoadedPlan?,
+    lanes: [Range<Int>], residency: WeightResidency, threads: Int
+  ) {
+    let retrievals = plan?.plan.retrievals ?? (total: 0, most: 0)
+    let blockTokens = max(1, plan?.parameters.blockTokens ?? 1)
+    let blocks = max(1, (census.longestSegment + blockTokens - 1) / blockTokens)
+    let chunkTokens = census.parameters.chunkTokens
+    self.init(
+      model.configuration, memory: model.memory, options: options,
+      data: .init(
+        segmentTokens: census.longestSegment, chunkTokens: chunkTokens,
+        retrievedTokens: retrievals.most * blocks * chunkTokens,
+        bankChunks: lanes.reduce(0) { $0 + (plan?.plan.peakChunks(in: $1) ?? 0) },
+        planBlocks: plan?.plan.blockCount ?? 0, planNeighbours: retrievals.total),
+      residency: residency, fileBytes: model.fileBytes, threads: threads)
+  }
+
+  /// One line: the sum, then the parts that matter.
+  var text: String {
+    let named = parts.filter { $0.bytes >= total / 200 }.sorted { $0.bytes > $1.bytes }
+    return "about \(megabytes(total)) of memory: "
+      + named.map { "\($0.name) \(megabytes($0.bytes))" }.joined(separator: ", ")
+      + (reclaimable > 0
+        ? "; and \(megabytes(reclaimable)) of the model's file, while there is room" : "")
+  }
+
+  /// - Throws: `ToolError` with the numbers when less is available than the run needs.
+  func check() throws {
+    guard let available = AvailableMemory.now(), total > available.bytes else { return }
+    throw ToolError(
+      "the run needs \(text); but \(available.limit) has \(megabytes(available.bytes)) left "
+        + "(--ignore-memory-estimate runs it all the same)")
+  }
+}
+
+private func megabytes(_ bytes: Int) -> String {
+  bytes < 10_000_000_000
+    ? "\(decimal(Double(bytes) / 1e6, 0)) MB" : "\(decimal(Double(bytes) / 1e9, 1)) GB"
+}

@@ -1,0 +1,85 @@
+import ModelSupport
+import Modeling
+import ToolSupport
+import Training
+import Weights
+
+extension TrainTool {
+  func checkMemory(
+    _ model: ModelOutline, _ settings: TrainingOptions, _ census: ChunkCensus,
+    _ plan: LoadedPlan?, _ lanes: [Range<Int>]
+  ) throws {
+    let estimate = MemoryEstimate(
+      model, options: settings, census: census, plan: plan, lanes: lanes,
+      residency: modelOptions.weights, threads: options.threadCount)
+    options.note(estimate.text)
+    if !checkpoints.ignoreMemoryEstimate { try estimate.check() }
+  }
+
+  /// Takes hold of the checkpoints' folder where the run is to write or read there, and clears away
+  /// what a killed run left, also of its adapter.
+  func makeStore(_ output: String) throws -> CheckpointStore? {
+    guard checkpoints.checkpointEvery != nil || checkpoints.resume else { return nil }
+    let store = try CheckpointStore(checkpoints.folder(output: output))
+    let parts = output.split(separator: "/")
+    let parent = (output.hasPrefix("/") ? "/" : "./") + parts.dropLast().joined(separator: "/")
+    if let name = parts.last { removeTemporaries(of: String(name), in: parent) }
+    return store
+  }
+
+  /// What the run's result depends on. Not on threads.
+  func identity(
+    _ model: LoadedModel, _ census: ChunkCensus, _ plan: LoadedPlan?, _ settings: TrainingOptions
+  ) -> RunIdentity {
+    var identity = RunIdentity()
+    identity.add(input: "model", digest: model.model.digest)
+    identity.add(input: "chunks", digest: census.digest.description)
+    identity.add(input: "plan", digest: plan?.digest.description)
+    identity.add(input: "adapter stood on", digest: model.adapter?.digest)
+    identity.add(settings)
+    if let memory = model.decoder.memory { identity.add(memory, as: "memory") }
+    // An adapter is merged into expanded weights and stands beside stored ones: other roundings.
+    identity.add(modelOptions.weights, as: "weights")
+    return identity
+  }
+
+  /// The checkpoint to go on from, nil to start.
+  ///
+  /// - Throws: `ToolError` when another run's checkpoints are in the folder.
+  func checkpoint(
+    _ identity: RunIdentity, _ store: CheckpointStore?, _ output: String
+  ) throws -> StoredCheckpoint? {
+    let folder = checkpoints.folder(output: output)
+    for step in CheckpointStore.steps(in: folder) {
+      let path = CheckpointStore.path(step, in: folder)
+      // A damaged one is dealt with below.
+      guard let state = try? StoredCheckpoint.state(at: path) else { continue }
+      try identity.check(state["run"], path: path)
+    }
+    guard checkpoints.resume, let store else { return nil }
+    return try store.newest(skipping: { options.note($0) })
+  }
+
+  func trainer(
+    _ model: LoadedModel, _ settings: TrainingOptions, _ input: ChunkInput,
+    _ lanes: [Range<Int>], _ plan: LoadedPlan?, _ stored: StoredCheckpoint?
+  ) throws -> Trainer {
+    let state = try stored.map {
+      try CheckpointCoding.state($0, layout: BankLayout(model.decoder))
+    }
+    let sources = try lanes.enumerated().map { index, rows in
+      let lane = state.flatMap { $0.lanes.indices.contains(index) ? $0.lanes[index] : nil }
+      let start = min(max(lane?.nextRow ?? rows.lowerBound, rows.lowerBound), rows.upperBound)
+      return LaneReader(try input.open(), rows: start..<rows.upperBound)
+    }
+    let trainer = try Trainer(
+      decoder: model.decoder, options: settings, sources: sources,
+      plan: plan?.plan ?? RetrievalPlan(), segmentTokens: input.census.longestSegment)
+    if let state, let stored {
+      try CheckpointCoding.restore(trainer.stateTensors, from: stored)
+      try trainer.restore(state)
+      options.note("going on from \(stored.path), \(state.tokens) tokens read")
+    }
+    return trainer
+  }
+}

@@ -1,0 +1,109 @@
+import Foundation
+import ModelSupport
+import Modeling
+import TestSupport
+import Weights
+import XCTest
+
+/// Adapters that stand on adapters, as saved, loaded and merged.
+final class AdapterChainTests: XCTestCase {
+  private let tokens: [Int32] = (0..<40).map { Int32($0 * 7 % 199) }
+  private let adapter = AdapterConfiguration(
+    rank: 4, alpha: 8, dropout: 0, targets: ["q_proj", "v_proj", "down_proj"], extras: [.norm])
+
+  func testAdapterComesBackWithTheOneItStandsOn() throws {
+    try withTemporaryFolder { folder in
+      let (model, stage2, expected) = try twoStages(in: folder)
+      try FileManager.default.removeItem(atPath: folder + "/stage1")
+      let moved = folder + "/elsewhere"
+      try FileManager.default.moveItem(atPath: stage2, toPath: moved)
+      let loaded = try load(model, adapter: moved)
+      XCTAssertLessThan(difference(logits(loaded.decoder), expected), 1e-4)
+      XCTAssertEqual(loaded.decoder.memory?.retrievalLayers, [2, 4])
+    }
+  }
+
+  func testMergedModelGivesTheSameLogits() throws {
+    try withTemporaryFolder { folder in
+      let (model, stage2, expected) = try twoStages(in: folder)
+      for (precision, tolerance) in [(MergedPrecision.f32, Float(1e-4)), (.bf16, 0.5)] {
+        let merged = folder + "/merged-\(precision)"
+        _ = try load(model, adapter: stage2).writeMerged(folder: merged, precision: precision)
+        let again = try load(merged, adapter: nil)
+        XCTAssertLessThan(difference(logits(again.decoder), expected), tolerance)
+      }
+    }
+  }
+
+  func testAnotherFoundationIsRefused() throws {
+    try withTemporaryFolder { folder in
+      let (model, stage2, _) = try twoStages(in: folder)
+      let below = stage2 + "/" + LoadedModel.foundationFolder + "/adapter_config.json"
+      let handle = try XCTUnwrap(FileHandle(forWritingAtPath: below))
+      handle.seekToEndOfFile()
+      handle.write(Data(" ".utf8))
+      try handle.close()
+      XCTAssertThrowsError(try load(model, adapter: stage2)) {
+        XCTAssertTrue("\($0)".contains("the adapter stands on"), "\($0)")
+      }
+    }
+  }
+
+  /// Two random adapters, the second saved on top of the first, and the logits with both.
+  private func twoStages(in folder: String) throws -> (
+    model: String, stage2: String, logits: [Float]
+  ) {
+    let model = folder + "/model"
+    try FileManager.default.createDirectory(atPath: model, withIntermediateDirectories: true)
+    for (source, name) in [
+      ("config.json", "config.json"), ("weights.safetensors", "model.safetensors"),
+    ] {
+      try FileManager.default.createSymbolicLink(
+        atPath: model + "/" + name, withDestinationPath: fixture("memlong-zero/\(source)"))
+    }
+    let memory = MemoryConfiguration(memoryLayer: 2, retrievalLayers: [2, 4], chunkTokens: 16)
+    let fields = LoadedModel.RunFields(topK: 3, memoryTokens: 4096, segmentTokens: 64)
+    var foundation: String?
+    var expected: [Float] = []
+    for stage in 1...2 {
+      let loaded = try load(model, adapter: foundation, memory: memory)
+      loaded.decoder.addAdapters(adapter, layers: 0..<6, seed: UInt64(stage))
+      shake(loaded.decoder, seed: UInt64(stage))
+      let path = folder + "/stage\(stage)"
+      try loaded.saveAdapter(
+        adapter, layers: 0..<6, folder: path, foundation: foundation, fields: fields)
+      foundation = path
+      expected = logits(loaded.decoder)
+    }
+    return (model, folder + "/stage2", expected)
+  }
+
+  /// Moves every adapter and norm away from where it starts.
+  private func shake(_ decoder: Decoder, seed: UInt64) {
+    var generator = SplitMix64(seed: seed)
+    for parameter in decoder.parameters {
+      for index in 0..<parameter.count {
+        parameter.value.pointer[index] += Float.random(in: -0.1...0.1, using: &generator)
+      }
+    }
+  }
+
+  private func load(_ model: String, adapter: String?, memory: MemoryConfiguration? = nil) throws
+    -> LoadedModel
+  {
+    let stored = try adapter.flatMap { try LoadedModel.memory(ofAdapter: $0) }
+    return try LoadedModel(
+      path: model, adapter: adapter, memory: { _ in memory ?? stored }, residency: .expanded,
+      threads: 1)
+  }
+
+  private func logits(_ decoder: Decoder) -> [Float] {
+    let pass = DecoderPass(decoder, maximumTokens: tokens.count)
+    pass.forward(Segment(tokens: tokens, targets: Segment.shifted(tokens)))
+    return pass.logits(Array(tokens.indices)).flatMap { $0 }
+  }
+
+  private func difference(_ a: [Float], _ b: [Float]) -> Float {
+    zip(a, b).map { abs($0 - $1) }.max() ?? .infinity
+  }
+}
