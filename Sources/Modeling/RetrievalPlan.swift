@@ -26,7 +26,8 @@ public struct RetrievalPlan: Sendable {
     }
   }
 
-  /// The most chunks of `rows` that a bank holds at once while a lane reads these rows in order.
+  /// The most chunks of `rows` that a bank holds at once while a lane reads these rows in order. An upper
+  /// bound where a segment has several blocks.
   public func peakChunks(in rows: Range<Int>) -> Int {
     var expiring: [Int: Int] = [:]
     var (held, peak) = (0, 0)

@@ -26,11 +26,12 @@ extension MemoryEstimate {
 
   /// One line: the sum, then the parts that matter.
   var text: String {
-    let named = parts.filter { $0.bytes >= total / 200 }.sorted { $0.bytes > $1.bytes }
+    let named = parts.filter { $0.bytes >= max(total / 200, 1_000_000) }
+      .sorted { $0.bytes > $1.bytes }
+    let file = "and \(megabytes(reclaimable)) of the model's file, while there is room"
     return "about \(megabytes(total)) of memory: "
       + named.map { "\($0.name) \(megabytes($0.bytes))" }.joined(separator: ", ")
-      + (reclaimable > 0
-        ? "; and \(megabytes(reclaimable)) of the model's file, while there is room" : "")
+      + (reclaimable >= 1_000_000 ? "; " + file : "")
   }
 
   /// - Throws: `ToolError` with the numbers when less is available than the run needs.

@@ -5,15 +5,16 @@ import Training
 import Weights
 
 extension TrainTool {
-  func checkMemory(
+  /// - Throws: `ToolError` with the numbers when the run cannot fit.
+  func estimateMemory(
     _ model: ModelOutline, _ settings: TrainingOptions, _ census: ChunkCensus,
     _ plan: LoadedPlan?, _ lanes: [Range<Int>]
-  ) throws {
+  ) throws -> MemoryEstimate {
     let estimate = MemoryEstimate(
       model, options: settings, census: census, plan: plan, lanes: lanes,
       residency: modelOptions.weights, threads: options.threadCount)
-    options.note(estimate.text)
     if !checkpoints.ignoreMemoryEstimate { try estimate.check() }
+    return estimate
   }
 
   /// Takes hold of the checkpoints' folder where the run is to write or read there, and clears away

@@ -74,13 +74,12 @@ struct TrainTool: ParsableCommand {
     let input = try ChunkInput(chunks)
     let census = input.census
     let loaded = try plan.map { try LoadedPlan(path: $0, for: census) }
-    let lanes = census.lanes(training.lanes)
-    try checkLanes(loaded)
+    let lanes = try self.lanes(census, loaded)
     let settings = try training.options(
       microSteps: try stepCount(input, lanes), seed: options.seed)
     let outline = try self.outline(census)
     try outline.check(census.parameters.tokenizer)
-    try checkMemory(outline, settings, census, loaded, lanes)
+    let estimate = try estimateMemory(outline, settings, census, loaded, lanes)
     let store = try makeStore(folder)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount)
@@ -92,6 +91,7 @@ struct TrainTool: ParsableCommand {
     options.note(
       "stage \(training.stage): \(trainer.trainedValues) trained values, \(census.tokens) tokens, "
         + "\(settings.schedule.totalSteps) steps")
+    options.note(estimate.text)
     let tokens = trainer.tokens
     try TrainingLoop(
       trainer: trainer, identity: identity, settings: settings, arguments: checkpoints,
@@ -116,11 +116,17 @@ struct TrainTool: ParsableCommand {
     }
   }
 
-  /// A memory that is never emptied spans the whole stream, so it cannot be cut into lanes.
-  private func checkLanes(_ plan: LoadedPlan?) throws {
-    guard training.lanes > 1, let plan, plan.parameters.reset != "document" else { return }
-    throw ToolError.usage(
-      "--lanes is \(training.lanes), but the plan's memory is never emptied: it needs 1")
+  /// Rows of each lane. A memory that is never emptied spans its whole stream, so lanes then part
+  /// between streams that were planned one by one.
+  private func lanes(_ census: ChunkCensus, _ plan: LoadedPlan?) throws -> [Range<Int>] {
+    let keepsStreams = plan.map { $0.parameters.reset != "document" } ?? false
+    let parts = plan?.streams == census.streams ? census.streams : 1
+    guard !keepsStreams || training.lanes <= parts else {
+      throw ToolError.usage(
+        "--lanes is \(training.lanes), but the plan's memory is never emptied: it spans "
+          + "\(parts == 1 ? "all chunks" : "\(parts) streams"), so \(parts) at most")
+    }
+    return census.lanes(training.lanes, keepsStreams: keepsStreams)
   }
 
   /// Micro-steps until the longest lane ends.

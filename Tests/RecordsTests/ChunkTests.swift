@@ -64,6 +64,26 @@ final class ChunkTests: XCTestCase {
     XCTAssertEqual(try read(bytes).0.count, count)
   }
 
+  func testBlocksBeforeARowArePassedOver() throws {
+    let parts = try [7, 12, 1, 5].map { try Samples.chunkShard(Samples.chunks($0)) }
+    let bytes = parts.flatMap { $0 }
+    let (all, whole) = try read(bytes)
+    for row in 0...all.count {
+      let reader = try ChunkReader(source: MemorySource(bytes))
+      var next: Int?
+      while let batch = try reader.next(reaching: row) {
+        XCTAssertEqual(batch.firstRow, next ?? batch.firstRow)
+        XCTAssertEqual(
+          batch.chunks, Array(all[batch.firstRow..<batch.firstRow + batch.chunks.count]))
+        if next == nil, row < all.count { XCTAssertLessThanOrEqual(batch.firstRow, row) }
+        next = batch.firstRow + batch.chunks.count
+        XCTAssertGreaterThan(next ?? 0, row)
+      }
+      XCTAssertEqual(next, row < all.count ? all.count : nil)
+      XCTAssertEqual(reader.digest, whole.digest)
+    }
+  }
+
   func testSplitCharactersAreRepaired() throws {
     var chunks = Samples.chunks(2)
     chunks[0].text = [0x61, 0xe2, 0x82]

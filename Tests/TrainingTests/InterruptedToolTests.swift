@@ -140,6 +140,34 @@ final class InterruptedToolTests: XCTestCase {
     }
   }
 
+  func testARunThatCannotFitIsRefused() throws {
+    try withTemporaryFolder { folder in
+      let tiny = try TinyTraining(folder: folder, documents: [2])
+      let fits = try runTool("ml-train", tiny.arguments("a"))
+      XCTAssert(fits.standardError.contains(" MB of memory: "), fits.standardError)
+      // The shape is known before the weights are read.
+      let config = tiny.model + "/config.json"
+      let text = String(decoding: try readBytes(config), as: UTF8.self)
+      let large = text.replacingOccurrences(
+        of: "\"intermediate_size\":48", with: "\"intermediate_size\":1048576"
+      )
+      .replacingOccurrences(of: "\"hidden_size\":32", with: "\"head_dim\":8,\"hidden_size\":65536")
+      XCTAssertNotEqual(large, text)
+      try write(Array(large.utf8), to: config)
+      let weights = ["--weights", "expanded"]
+      let refused = try runTool("ml-train", tiny.arguments("b", weights))
+      XCTAssertEqual(refused.status, 1)
+      XCTAssert(
+        refused.standardError.contains("ml-train: the run needs about 3300.7 GB"),
+        refused.standardError)
+      XCTAssert(refused.standardError.contains(" left (--ignore-memory-estimate"))
+      let forced = try runTool(
+        "ml-train", tiny.arguments("b", weights + ["--ignore-memory-estimate"]))
+      XCTAssertEqual(forced.status, 1)
+      XCTAssert(forced.standardError.contains("has shape"), forced.standardError)
+    }
+  }
+
   /// Starts a tool and sends it a signal after `delay` seconds, or once `file` has grown by a few
   /// lines; its exit status, 128 + n where signal n ended it.
   private func kill(

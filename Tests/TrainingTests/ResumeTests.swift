@@ -83,6 +83,16 @@ struct SmallRun {
   var threads = 2
   var precision = MemoryConfiguration.Precision.f32
   var source = MemoryConfiguration.Source.shared
+  var mode = TrainingMode.loraAll
+  var extras: [AdapterConfiguration.Extra] = [.norm, .gate]
+
+  /// The chunk rows of each lane.
+  var laneRows: [Range<Int>] {
+    documents.indices.map { lane in
+      let first = documents[..<lane].reduce(0, +) * 3
+      return first..<first + documents[lane] * 3
+    }
+  }
 
   /// Segments of each document; a lane is a document.
   private var documents: [Int] { lanes == 1 ? [11] : [9, 6] }
@@ -90,7 +100,7 @@ struct SmallRun {
   /// Three chunks a segment, the last of them short.
   private func segments(of lane: Int) -> [PlannedSegment] {
     var random = SplitMix64(seed: UInt64(lane) + 1)
-    let first = documents[..<lane].reduce(0, +) * 3
+    let first = laneRows[lane].lowerBound
     return (0..<documents[lane]).map { index in
       let lengths = [Self.chunkTokens, Self.chunkTokens, 5 + index % 7]
       return PlannedSegment(
@@ -101,7 +111,7 @@ struct SmallRun {
   }
 
   /// Every segment reads some chunks of its own document.
-  private var plan: RetrievalPlan {
+  var plan: RetrievalPlan {
     var plan = RetrievalPlan()
     var random = SplitMix64(seed: 7)
     for lane in documents.indices {
@@ -117,10 +127,10 @@ struct SmallRun {
 
   var options: TrainingOptions {
     TrainingOptions(
-      mode: .loraAll,
+      mode: mode,
       adapter: AdapterConfiguration(
         rank: 4, alpha: 8, dropout: 0.2, targets: ["q_proj", "v_proj", "down_proj"],
-        extras: [.norm, .gate]),
+        extras: extras),
       schedule: LearningRateSchedule(
         shape: .cosine, peak: 1e-2, warmupSteps: 2, totalSteps: 8),
       optimizer: .init(weightDecay: 1e-2, clip: 1), accumulation: 2, lanes: lanes, seed: 5)
@@ -128,14 +138,11 @@ struct SmallRun {
 
   /// - Parameter rows: where each lane begins, nil at its start.
   func start(at rows: [Int?]? = nil) throws -> Trainer {
-    let folder = try modelFolder(configuration: "memlong-zero", weights: ["memlong-zero"])
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    let memory = MemoryConfiguration(
-      memoryLayer: 1, retrievalLayers: [1, 3], source: source, precision: precision,
-      usesGate: true, chunkTokens: Self.chunkTokens)
+    let files = try modelFiles()
     let decoder = try Decoder(
-      files: try ModelFiles.open(path: folder), memory: memory, compute: Compute(threads: threads))
-    decoder.addAdapters(options.adapter, layers: 0..<decoder.layers.count, seed: options.seed)
+      files: files, memory: memory, residency: .expanded, compute: Compute(threads: threads))
+    let adapted = mode.adaptedLayers(memoryLayer: 1, layerCount: decoder.layers.count)
+    decoder.addAdapters(options.adapter, layers: adapted, seed: options.seed)
     let sources = (0..<lanes).map { lane -> any SegmentSource in
       let all = segments(of: lane)
       return ListSource(segments: all.filter { $0.firstRow >= rows?[lane] ?? 0 }[...])
@@ -143,6 +150,29 @@ struct SmallRun {
     return try Trainer(
       decoder: decoder, options: options, sources: sources, plan: plan,
       segmentTokens: 3 * Self.chunkTokens)
+  }
+
+  private var memory: MemoryConfiguration {
+    MemoryConfiguration(
+      memoryLayer: 1, retrievalLayers: [1, 3], source: source, precision: precision,
+      usesGate: true, chunkTokens: Self.chunkTokens)
+  }
+
+  private func modelFiles() throws -> ModelFiles {
+    let folder = try modelFolder(configuration: "memlong-zero", weights: ["memlong-zero"])
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    return try ModelFiles.open(path: folder)
+  }
+
+  func estimate(bankChunks: Int) throws -> MemoryEstimate {
+    let files = try modelFiles()
+    return MemoryEstimate(
+      try LlamaConfiguration(huggingFace: files.configuration), memory: memory, options: options,
+      data: .init(
+        segmentTokens: 3 * Self.chunkTokens, chunkTokens: Self.chunkTokens,
+        retrievedTokens: 4 * Self.chunkTokens, bankChunks: bankChunks, planBlocks: 10,
+        planNeighbours: 40),
+      residency: .expanded, fileBytes: files.byteCount, threads: threads)
   }
 
   /// A state whose chunks went through bytes.
