@@ -40,6 +40,7 @@ public final class DocumentReader {
   private static let batchBytes = 1 << 23
 
   private let name: String
+  private let maximumBytes: Int
   private let read: (UnsafeMutableRawBufferPointer) throws -> Int
   private var format: DocumentFormat
   private var block = [UInt8](repeating: 0, count: blockSize)
@@ -51,12 +52,14 @@ public final class DocumentReader {
 
   /// - Parameters:
   ///   - name: what messages call the input; its extension decides where `format` is `.auto`.
+  ///   - maximumBytes: of a document; a few compressed bytes may stand for more than memory holds.
   ///   - read: fills the buffer with the next bytes and returns how many; 0 at the end.
   public init(
-    name: String, format: DocumentFormat,
+    name: String, format: DocumentFormat, maximumBytes: Int = 1 << 30,
     read: @escaping (UnsafeMutableRawBufferPointer) throws -> Int
   ) {
     self.name = name
+    self.maximumBytes = maximumBytes
     self.read = read
     self.format = format == .auto ? DocumentFormat.ofFile(named: name) ?? .auto : format
   }
@@ -142,6 +145,10 @@ public final class DocumentReader {
   /// Appends one block to the buffer; false at the end of the input.
   private func fill() throws -> Bool {
     if atEnd { return false }
+    guard buffer.count - start <= maximumBytes else {
+      let place = format == .jsonl ? "\(name):\(line + 1)" : name
+      throw DocumentError("\(place): a document of more than \(maximumBytes) bytes")
+    }
     let count = try block.withUnsafeMutableBytes { try read($0) }
     buffer += block[..<count]
     atEnd = count == 0

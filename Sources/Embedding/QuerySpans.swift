@@ -70,6 +70,9 @@ public struct QuerySpans {
       throw EmbeddingError(
         "chunk_tokens \(chunkTokens) and segment_tokens \(segmentTokens) must be positive")
     }
+    guard queryTokens <= Int(Int32.max) else {
+      throw EmbeddingError("--query-tokens \(queryTokens) is more than \(Int32.max)")
+    }
     guard queryTokens > 0, queryTokens % chunkTokens == 0 else {
       throw EmbeddingError(
         "--query-tokens \(queryTokens) is not a positive multiple of chunk_tokens \(chunkTokens):"

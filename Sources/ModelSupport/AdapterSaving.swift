@@ -16,6 +16,11 @@ extension LoadedModel {
     }
   }
 
+  /// Says before a long run what `saveAdapter` would only say after it.
+  public static func checkAdapterWritable(folder: String) throws {
+    try Adapter.checkWritable(folder: folder)
+  }
+
   /// Writes the decoder's adapter as a PEFT folder with a config.json in the published field names.
   ///
   /// - Parameters:

@@ -28,6 +28,9 @@ extension LoadedModel {
   /// - Throws: `ToolError` naming the file that could not be written.
   public func writeMerged(folder: String, precision: MergedPrecision) throws -> [String] {
     guard mkdir(folder, 0o777) == 0 || errno == EEXIST else { throw ToolError.system(folder) }
+    guard !isSame(folder, files.path) else {
+      throw ToolError("\(folder): is the base model, which a merged one must not overwrite")
+    }
     var copied: [String] = []
     for name in Self.companions where access(files.path + "/" + name, R_OK) == 0 {
       try copy(files.path + "/" + name, folder + "/" + name)
@@ -38,6 +41,12 @@ extension LoadedModel {
     try config.commit()
     try writeWeights(folder + "/model.safetensors", precision)
     return copied
+  }
+
+  private func isSame(_ one: String, _ other: String) -> Bool {
+    var (first, second) = (stat(), stat())
+    return stat(one, &first) == 0 && stat(other, &second) == 0 && first.st_ino == second.st_ino
+      && first.st_dev == second.st_dev
   }
 
   private func mergedConfiguration(_ precision: MergedPrecision) -> [String: JSONValue] {

@@ -1,7 +1,5 @@
 import Modeling
-import Records
 import Safetensors
-import Tokenization
 import Weights
 
 /// A decoder with the adapters it was asked to wear, and the names of all of them.
@@ -55,7 +53,7 @@ public struct LoadedModel {
   public static func memory(ofAdapter folder: String) throws -> MemoryConfiguration? {
     guard let json = try Adapter.readExtra("config.json", folder: folder), json["mem_layer"] != nil
     else { return nil }
-    return try MemoryConfiguration(published: json)
+    return try naming(folder + "/config.json") { try MemoryConfiguration(published: json) }
   }
 
   /// The adapter that `folder`'s stands on, as its config.json names it by digest.
@@ -85,30 +83,10 @@ public struct LoadedModel {
         values: tensor.values)
     }
     let stored = try LoRAConfiguration(adapter.configuration, path: folder)
-    try decoder.apply(try AdapterConfiguration(peft: stored), tensors: tensors)
+    try naming(folder) {
+      try decoder.apply(
+        try AdapterConfiguration(peft: stored), tensors: tensors, layers: stored.layersToTransform)
+    }
     decoder.mergeAdapters()
-  }
-
-  /// Refuses chunks that another tokenizer made: by digest where the model carries its tokenizer, else
-  /// by the size of the vocabulary.
-  ///
-  /// - Throws: `ModelError` naming both.
-  public func check(_ tokenizer: TokenizerIdentity) throws {
-    let vocabulary = decoder.configuration.vocabularySize
-    guard tokenizer.vocabularySize == vocabulary else {
-      throw ModelError(
-        "the chunks were made by tokenizer \(tokenizer.name) with \(tokenizer.vocabularySize) "
-          + "tokens, but \(model.name) has \(vocabulary)")
-    }
-    guard let file = files.gguf else { return }
-    let own = try GGUFTokenizer(file)
-    let digest = BytePairTokenizer.digest(
-      tokens: own.tokens, merges: own.merges, tokenTypes: own.tokenTypes,
-      preTokenizer: own.preTokenizer)
-    guard tokenizer.digest == digest else {
-      throw ModelError(
-        "the chunks were made by tokenizer \(tokenizer.name) (\(tokenizer.digest)), but "
-          + "\(model.name) has another (\(digest))")
-    }
   }
 }

@@ -103,6 +103,7 @@ public struct ModelOptions: ParsableArguments {
 
   /// Every fourth layer from the memory layer on: 13, 17, 21, 25 of the published 26.
   public static func everyFourth(from memoryLayer: Int, layerCount: Int) -> [Int] {
-    Array(stride(from: memoryLayer, to: layerCount, by: 4))
+    // A layer that the model lacks is refused later; here it may be any number.
+    Array(stride(from: max(0, memoryLayer), to: layerCount, by: 4))
   }
 }

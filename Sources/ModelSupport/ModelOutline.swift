@@ -1,4 +1,6 @@
 import Modeling
+import Records
+import Tokenization
 import Weights
 
 /// A model's shape and the memory it is to have, known before any weight is loaded.
@@ -10,11 +12,40 @@ public struct ModelOutline: Sendable {
   /// - Parameter memory: the memory's configuration for a decoder of so many layers, nil without one.
   public init(path: String, memory: (Int) -> MemoryConfiguration?) throws {
     files = try ModelFiles.open(path: path)
-    configuration = try LlamaConfiguration(huggingFace: files.configuration)
+    let fields = files.configuration
+    configuration = try naming(path) { try LlamaConfiguration(huggingFace: fields) }
     self.memory = memory(configuration.layerCount)
     try self.memory?.validate(layerCount: configuration.layerCount)
   }
 
   /// Bytes of the files that the weights lie in.
   public var fileBytes: Int { files.byteCount }
+
+  /// Refuses chunks that another tokenizer made: by digest where the model carries its tokenizer, else
+  /// by the size of the vocabulary.
+  ///
+  /// - Throws: `ModelError` naming both.
+  public func check(_ tokenizer: TokenizerIdentity) throws {
+    let vocabulary = configuration.vocabularySize
+    guard tokenizer.vocabularySize == vocabulary else {
+      throw ModelError(
+        "the chunks were made by tokenizer \(tokenizer.name) with \(tokenizer.vocabularySize) "
+          + "tokens, but \(files.name) has \(vocabulary)")
+    }
+    guard let file = files.gguf else { return }
+    let own = try GGUFTokenizer(file)
+    let digest = BytePairTokenizer.digest(
+      tokens: own.tokens, merges: own.merges, tokenTypes: own.tokenTypes,
+      preTokenizer: own.preTokenizer)
+    guard tokenizer.digest == digest else {
+      throw ModelError(
+        "the chunks were made by tokenizer \(tokenizer.name) (\(tokenizer.digest)), but "
+          + "\(files.name) has another (\(digest))")
+    }
+  }
+}
+
+/// Puts the file or folder before what is wrong with it.
+func naming<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+  do { return try body() } catch let error as ModelError { throw ModelError("\(path): \(error)") }
 }

@@ -1,6 +1,7 @@
 import Modeling
 import Records
 import ShardIO
+import ToolSupport
 
 /// A plan with what it says of itself.
 public struct LoadedPlan: Sendable {
@@ -11,21 +12,37 @@ public struct LoadedPlan: Sendable {
   /// Streams of the plan: several where shards were planned one by one, each with its own memory.
   public let streams: Int
 
-  /// Reads a plan to its end.
+  /// Reads the plan at `path` (`-`: standard input) to its end.
   ///
-  /// - Throws: `ShardError` naming both digests when the plan was made from other chunks.
-  public init(_ reader: PlanReader, for chunks: ChunkCensus) throws {
+  /// - Throws: `ShardError` naming both digests when the plan was made from other chunks, or the row
+  ///   when it plans for rows that the chunks do not have, or for none.
+  public init(path: String, for chunks: ChunkCensus) throws {
+    let input = try InputFile(path)
+    let reader = try PlanReader(source: input)
     var plan = RetrievalPlan()
+    // Rows beyond the chunks are not kept: the plan takes memory by its largest row.
+    var outside: Int64?
     var streams = Set<Int>()
     while let batch = try reader.next() {
       streams.insert(batch.stream)
       for row in batch.rows {
+        guard row.row < chunks.rows else {
+          outside = outside ?? row.row
+          continue
+        }
         plan.append(row: Int(row.row), neighbours: row.neighbours.map { Int($0) })
       }
     }
+    let fail = { (reason: String) in ShardError(reason, path: input.name) }
     guard reader.chunksDigest == chunks.digest else {
-      throw ShardError(
+      throw fail(
         "the plan was made from other chunks: \(reader.chunksDigest), not \(chunks.digest)")
+    }
+    if let outside {
+      throw fail("the plan has row \(outside), but the chunks have \(chunks.rows) rows")
+    }
+    guard !plan.isEmpty else {
+      throw fail("the plan has no rows: its embeddings hold no queries")
     }
     self.plan = plan
     self.streams = streams.count

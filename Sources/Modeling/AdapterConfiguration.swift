@@ -51,9 +51,11 @@ public struct AdapterConfiguration: Sendable, Equatable {
     self.init(
       rank: stored.rank, alpha: stored.alpha, dropout: stored.dropout,
       targets: stored.targetModules,
-      // The tensors tell which linear layers were trained in full.
-      extras: try (stored.modulesToSave ?? []).filter { !Self.allTargets.contains($0) }.map {
-        name in
+      // The tensors tell which linear layers were trained in full. PEFT matches by suffix, so the
+      // published `embed` matches no module of a Llama and saves nothing.
+      extras: try (stored.modulesToSave ?? []).filter {
+        !Self.allTargets.contains($0) && $0 != "embed"
+      }.map { name in
         guard let extra = Extra.allCases.first(where: { $0.moduleName == name }) else {
           throw ModelError("adapter: modules_to_save \"\(name)\" is not supported")
         }

@@ -52,8 +52,13 @@ extension Decoder {
 
   /// Applies a stored adapter: low-rank pairs stay beside the weights, full tensors replace them.
   ///
-  /// - Throws: `ModelError` naming a tensor that the decoder has no place for, or of a wrong shape.
-  public func apply(_ adapter: AdapterConfiguration, tensors: [AdapterTensor]) throws {
+  /// - Parameter adapted: the layers that have factors, nil for all.
+  /// - Throws: `ModelError` naming a tensor that the decoder has no place for, of a wrong shape, or
+  ///   missing: half an adapter would pass for a whole one.
+  public func apply(
+    _ adapter: AdapterConfiguration, tensors: [AdapterTensor], layers adapted: [Int]? = nil
+  ) throws {
+    try requireTensors(adapter, names: Set(tensors.map(\.name)), layers: adapted)
     var pairs: [String: (a: AdapterTensor?, b: AdapterTensor?)] = [:]
     for tensor in tensors {
       if let module = tensor.name.removingSuffix(".lora_A.weight") {
@@ -74,6 +79,26 @@ extension Decoder {
     }
   }
 
+  private func requireTensors(
+    _ adapter: AdapterConfiguration, names: Set<String>, layers adapted: [Int]?
+  ) throws {
+    var required: [String] = []
+    for layer in layers {
+      if adapted?.contains(layer.index) ?? true {
+        for linear in layer.linears
+        where adapter.targets.contains(String(linear.name.split(separator: ".").last!)) {
+          required += ["A", "B"].map { "\(linear.name).lora_\($0).weight" }
+        }
+      }
+      if adapter.extras.contains(.norm) { required += [layer.inputNorm.name, layer.postNorm.name] }
+    }
+    if adapter.extras.contains(.norm) { required.append(finalNorm.name) }
+    if adapter.extras.contains(.embed) { required.append("model.embed_tokens.weight") }
+    if let missing = required.first(where: { !names.contains($0) }) {
+      throw ModelError("adapter: tensor \(missing) is missing")
+    }
+  }
+
   private func replace(_ tensor: AdapterTensor) throws {
     let full = layers.flatMap { [$0.retrievalGate, $0.inputNorm, $0.postNorm] }.compactMap { $0 }
     var target = (full + [finalNorm]).first { $0.name == tensor.name }
@@ -81,7 +106,8 @@ extension Decoder {
     if let module = tensor.name.removingSuffix(".weight"), let linear = linear(named: module) {
       target = try linear.fullWeight()
     }
-    guard let target, target.count == tensor.values.count else {
+    let extents = { (shape: [Int]) in shape.filter { $0 != 1 } }
+    guard let target, extents(target.shape) == extents(tensor.shape) else {
       throw ModelError("adapter: \(tensor.name) does not fit the model")
     }
     tensor.values.withUnsafeBufferPointer { values in

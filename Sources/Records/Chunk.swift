@@ -53,7 +53,11 @@ public struct ChunkParameters: Equatable, Sendable {
   init(block: ShardBlock) throws {
     chunkTokens = try block.integer("chunk_tokens", in: 1...Int(UInt16.max))
     segmentTokens = try block.integer("segment_tokens", in: 1...Int(Int32.max))
-    pack = try block.string("pack")
+    guard segmentTokens.isMultiple(of: chunkTokens) else {
+      throw block.error(
+        "segment_tokens is \(segmentTokens), no multiple of chunk_tokens \(chunkTokens)")
+    }
+    pack = try block.string("pack", among: ["document", "stream"])
     let names = try block.json("sources").arrayValue
     guard let names, names.count <= 256 else { throw block.error("parameter sources is no list") }
     sources = try names.map {
@@ -72,7 +76,7 @@ public struct ChunkParameters: Equatable, Sendable {
 public struct Chunk: Equatable, Sendable {
   /// The valid tokens, at most `chunkTokens`.
   public var tokens: [Int32]
-  /// The document; where documents are packed, that of the first token.
+  /// The document; a packed stream is one document.
   public var document: Int64
   /// The chunk's number in its document, and its segment's.
   public var ordinal: Int32

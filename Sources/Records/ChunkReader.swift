@@ -28,6 +28,8 @@ struct DocumentNumbers {
 public final class ChunkReader {
   private let reader: KindReader
   private var documents = DocumentNumbers()
+  /// The segment being read, and its tokens so far: what a segment claims is taken as memory later.
+  private var segment = (document: Int64(-1), number: Int32(-1), tokens: 0)
   /// From a stream's source numbers to those of all streams.
   private var sourceMap: [UInt8] = []
 
@@ -102,7 +104,9 @@ public final class ChunkReader {
           block.error("\(reason) at row \(block.firstRow + row)")
         }
         let count = Int(lengths[row])
-        guard count <= width else { throw failure("length is \(count), more than \(width)") }
+        guard (1...width).contains(count) else {
+          throw failure("length is \(count), not in 1...\(width)")
+        }
         guard Int(sources[row]) < sourceMap.count else {
           throw failure("source is \(sources[row])")
         }
@@ -114,11 +118,26 @@ public final class ChunkReader {
         if range.lowerBound < bytes.count, bytes[range.lowerBound] & 0xc0 == 0x80 {
           throw failure("text starts inside a character")
         }
-        return Chunk(
-          tokens: ids, document: documents.unique(documentNumbers[row]), ordinal: ordinals[row],
+        // a packed stream is one document, wherever its texts end
+        let number = parameters.pack == "stream" ? 0 : documentNumbers[row]
+        let chunk = Chunk(
+          tokens: ids, document: documents.unique(number), ordinal: ordinals[row],
           segment: segments[row], source: sourceMap[Int(sources[row])], text: Array(bytes[range]))
+        guard fits(chunk) else {
+          throw failure("a segment has more than \(parameters.segmentTokens) tokens")
+        }
+        return chunk
       }
     }
+  }
+
+  /// Whether the segment that `chunk` begins or continues is within segment_tokens.
+  private func fits(_ chunk: Chunk) -> Bool {
+    if chunk.document != segment.document || chunk.segment != segment.number {
+      segment = (chunk.document, chunk.segment, 0)
+    }
+    segment.tokens += chunk.tokens.count
+    return segment.tokens <= parameters.segmentTokens
   }
 
   private func tokenRows(_ block: ShardBlock) throws -> [Int32] {

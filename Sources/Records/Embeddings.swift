@@ -55,16 +55,15 @@ public struct EmbeddingParameters: Equatable, Sendable {
     }
     (modelName, modelDigest) = (name, digest)
     dimension = try block.integer("dimension", in: 1...1 << 20)
-    query = try block.string("query")
-    guard ["previous", "current", "none"].contains(query) else {
-      throw block.error("parameter query is \(shown(query))")
-    }
+    query = try block.string("query", among: ["previous", "current", "none"])
     queryTokens = try block.integer("query_tokens", in: 0...Int(Int32.max))
     blockTokens = try block.integer("block_tokens", in: 0...Int(Int32.max))
     chunksDigest = try block.digest("chunks_digest")
     chunkTokens = try block.optionalInteger("chunk_tokens", in: 1...Int(UInt16.max))
     segmentTokens = try block.optionalInteger("segment_tokens", in: 1...Int(Int32.max))
-    pack = block.parameters["pack"]
+    pack =
+      try block.parameters["pack"] == nil
+      ? nil : block.string("pack", among: ["document", "stream"])
   }
 }
 

@@ -70,6 +70,15 @@ extension ShardBlock {
     return text
   }
 
+  /// One of the words given.
+  func string(_ key: String, among words: [String]) throws -> String {
+    let text = try string(key)
+    guard words.contains(text) else {
+      throw error("parameter \(key) is \(shown(text)), not \(words.joined(separator: " or "))")
+    }
+    return text
+  }
+
   /// A decimal parameter; nil where it is missing.
   func optionalInteger(_ key: String, in range: ClosedRange<Int>) throws -> Int? {
     guard let text = parameters[key] else { return nil }

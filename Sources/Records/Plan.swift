@@ -63,9 +63,11 @@ public struct PlanParameters: Equatable, Sendable {
     let tokens = 0...Int(Int32.max)
     topK = try block.integer("top_k", in: 0...1 << 20)
     memoryTokens = try block.integer("memory_tokens", in: 0...1 << 48)
-    eviction = try block.string("eviction")
-    reset = try block.string("reset")
-    select = block.parameters["select"] ?? "nearest"
+    eviction = try block.string("eviction", among: ["counter", "fifo", "lru", "none"])
+    reset = try block.string("reset", among: ["document", "never"])
+    select =
+      try block.parameters["select"] == nil
+      ? "nearest" : block.string("select", among: ["nearest", "recent", "random"])
     guard let seed = UInt64(block.parameters["seed"] ?? "0") else {
       throw block.error("parameter seed is no number")
     }

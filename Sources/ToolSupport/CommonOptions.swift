@@ -37,6 +37,16 @@ public struct CommonOptions: ParsableArguments {
   /// The threads asked for, or as many as there are cores for this process.
   public var threadCount: Int { threads ?? availableCores() }
 
+  /// The folder that `-o` names, for outputs that are folders.
+  /// - Parameter what: such as `the adapter's`
+  public func outputFolder(_ what: String) throws -> String {
+    guard let output else { throw ValidationError("-o DIR, \(what) folder, is missing") }
+    guard output != "-" else {
+      throw ValidationError("-o is -, but \(what) folder cannot be standard output")
+    }
+    return output
+  }
+
   /// A line on standard error unless `-q`.
   public func note(_ message: @autoclosure () -> String) {
     if !quiet { printMessage(message()) }

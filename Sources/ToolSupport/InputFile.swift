@@ -4,6 +4,7 @@ import ShardIO
 /// A file or standard input, read as it is. Messages name it.
 public final class InputFile: ByteSource {
   private let path: String?
+  private let shownName: String?
   private var descriptor: Int32 = -1
   private var isAtEnd = false
 
@@ -13,9 +14,11 @@ public final class InputFile: ByteSource {
   /// - Parameters:
   ///   - path: nil or `-` is standard input
   ///   - isBinary: refuses a terminal
+  ///   - shownName: what messages call it, where that is not the path
   /// - Throws: `ToolError` where the file cannot be read
-  public init(_ path: String? = nil, isBinary: Bool = true) throws {
+  public init(_ path: String? = nil, isBinary: Bool = true, shownName: String? = nil) throws {
     self.path = path == "-" ? nil : path
+    self.shownName = shownName
     if let path = self.path {
       // opened when it is first read, since many inputs may be named; but missing ones show now
       guard access(path, R_OK) == 0 else { throw ToolError.system(path) }
@@ -41,7 +44,7 @@ public final class InputFile: ByteSource {
     return try paths.map { try InputFile($0, isBinary: isBinary) }
   }
 
-  public var name: String? { path ?? "standard input" }
+  public var name: String? { shownName ?? path ?? "standard input" }
 
   public func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
     if isAtEnd || buffer.isEmpty { return 0 }

@@ -92,6 +92,12 @@ public struct Adapter: Sendable {
     try replaceFolder(folder, with: files, marker: Self.configurationFile)
   }
 
+  /// Says before a long run what `write` would only say after it.
+  /// - Throws: `WeightsError` where the folder cannot be made, or holds something else.
+  public static func checkWritable(folder: String) throws {
+    try checkReplaceable(folder, marker: configurationFile)
+  }
+
   private func weightBytes() -> [UInt8] {
     var file = SafetensorsFile(metadata: ["format": "pt"])
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {

@@ -26,6 +26,12 @@ func replaceFolder(_ path: String, with files: [String: [UInt8]], marker: String
   try syncFolder(parent(of: folder))
 }
 
+/// Whether `replaceFolder` could begin: what stands at `path` may be replaced, and its parent is there
+/// and can be written to.
+func checkReplaceable(_ path: String, marker: String) throws {
+  rmdir(try makeTemporaryFolder(beside: try resolveTarget(path, marker: marker)))
+}
+
 /// The folder to write, links followed, so that a link keeps pointing at the adapter.
 private func resolveTarget(_ path: String, marker: String) throws -> String {
   var trimmed = path

@@ -112,7 +112,9 @@ struct MLChunk: ParsableCommand {
     if separator == .eos && tokenizer.endOfSequence == nil {
       throw ToolError("\(self.tokenizer): no end-of-text token for --separator eos")
     }
-    let files = try (inputs.isEmpty ? ["-"] : inputs).map { try InputFile.openText($0) }
+    let paths = inputs.isEmpty ? ["-"] : inputs
+    // What is missing shows now; each is opened in its turn, since there may be very many.
+    for path in paths { _ = try InputFile(path, isBinary: false) }
     let main = try ChunkOutput(self, common.output, tokenizer)
     let held = try holdoutOutput.map { try ChunkOutput(self, $0, tokenizer) }
 
@@ -123,7 +125,8 @@ struct MLChunk: ParsableCommand {
     let progress = Progress("documents", quiet: common.quiet)
     var corpus = Corpus(budget: TokenBudget(maxTokens), split: HoldoutSplit(fraction: holdout))
     let digest = DigestState()
-    for file in files where !corpus.isComplete {
+    for path in paths where !corpus.isComplete {
+      let file = try InputFile.openText(path)
       let reader = DocumentReader(
         name: file.name ?? "standard input", format: format, read: file.read)
       while !corpus.isComplete, let batch = try reader.nextBatch() {

@@ -22,8 +22,7 @@ struct Embed: ParsableCommand {
       """,
       examples: [
         "ml-embed --model minilm chunks.mls -o embeddings.mls",
-        "ml-chunk --tokenizer base.gguf books.jsonl | ml-embed --model minilm --query current"
-          + " --block-tokens 256 | ml-index > plan.mls",
+        "ml-chunk --tokenizer base.gguf books.jsonl | ml-embed --model minilm > e.mls",
       ]),
     version: toolVersion)
 

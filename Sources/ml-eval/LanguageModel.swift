@@ -20,7 +20,7 @@ struct LanguageModel: ParsableCommand {
         + "everything before; all but its first token are scored.",
       examples: [
         "ml-eval lm --model M.gguf -o base.json chunks.mls",
-        "ml-eval lm --model M.gguf --adapter stage2 --plan plan.mls -o trained.json chunks.mls",
+        "ml-eval lm --model M.gguf --adapter stage2 --plan plan.mls -o r.json c.mls",
       ]))
 
   @Argument(
@@ -48,16 +48,19 @@ struct LanguageModel: ParsableCommand {
 
   @OptionGroup var options: CommonOptions
 
+  func validate() throws {
+    if let scores, scores == options.output ?? "-" {
+      throw ValidationError("--scores and the output are the same: \(scores)")
+    }
+  }
+
   func run() throws {
     let cost = CostLine()
     let output = try OutputFile(options.output, isBinary: false)
     let scoreFile = try scores.map { try OutputFile($0) }
     let input = try ChunkInput(chunks)
-    let loaded = try plan.map {
-      try LoadedPlan(try PlanReader(source: try InputFile($0)), for: input.census)
-    }
+    let loaded = try plan.map { try LoadedPlan(path: $0, for: input.census) }
     let model = try load(input.census, hasPlan: loaded != nil)
-    try model.check(input.census.parameters.tokenizer)
     var run = ScoringRun(
       model: model, plan: loaded, input: input,
       scores: scoreFile.map { scoreWriter(sink: $0, model: model, plan: loaded, input: input) })
@@ -75,18 +78,19 @@ struct LanguageModel: ParsableCommand {
 
   private func load(_ census: ChunkCensus, hasPlan: Bool) throws -> LoadedModel {
     let stored = try adapter.flatMap { try LoadedModel.memory(ofAdapter: $0) }
+    let outline = try ModelOutline(path: modelOptions.model) { layerCount in
+      // Gates and positions are the adapter's also where the memory is off.
+      guard hasPlan || stored != nil else { return nil }
+      return modelOptions.memory(
+        layerCount: layerCount, chunkTokens: census.parameters.chunkTokens, adapter: stored,
+        layers: {
+          stored?.retrievalLayers
+            ?? ModelOptions.everyFourth(from: $0, layerCount: layerCount)
+        })
+    }
+    try outline.check(census.parameters.tokenizer)
     return try LoadedModel(
-      path: modelOptions.model, adapter: adapter,
-      memory: { layerCount in
-        // Gates and positions are the adapter's also where the memory is off.
-        guard hasPlan || stored != nil else { return nil }
-        return modelOptions.memory(
-          layerCount: layerCount, chunkTokens: census.parameters.chunkTokens, adapter: stored,
-          layers: {
-            stored?.retrievalLayers
-              ?? ModelOptions.everyFourth(from: $0, layerCount: layerCount)
-          })
-      }, residency: modelOptions.weights, threads: options.threadCount)
+      outline, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount)
   }
 
   private func provenance(_ census: ChunkCensus, _ plan: LoadedPlan?) -> Provenance? {

@@ -51,7 +51,7 @@ struct MakeReport: ParsableCommand {
     } catch let error as ToolError {
       throw error
     } catch {
-      throw ToolError("\(path): \(error)")
+      throw ToolError("\(path == "-" ? "standard input" : path): \(error)")
     }
   }
 

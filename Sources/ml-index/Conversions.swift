@@ -16,12 +16,10 @@ func check(_ option: String, _ value: Int, in range: ClosedRange<Int>) throws {
 }
 
 extension KeyBatch {
-  /// With `pack` stream a stream is one document, whatever documents it was made of.
-  init(_ batch: EmbeddingBatch, pack: String?) {
+  init(_ batch: EmbeddingBatch) {
     self.init(
-      keys: batch.keys, documents: pack == "stream" ? nil : batch.documents,
-      segments: batch.segments, queryRows: batch.queryRows, queries: batch.queries,
-      stream: batch.stream)
+      keys: batch.keys, documents: batch.documents, segments: batch.segments,
+      queryRows: batch.queryRows, queries: batch.queries, stream: batch.stream)
   }
 }
 

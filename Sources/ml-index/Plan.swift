@@ -60,7 +60,7 @@ struct Plan: ParsableCommand {
     ) { try writer.append(PlanRow($0)) }
     let progress = Progress("chunks", quiet: options.quiet)
     while let batch = try reader.next() {
-      try planner.append(KeyBatch(batch, pack: reader.parameters.pack))
+      try planner.append(KeyBatch(batch))
       progress.update(planner.nextRow)
     }
     try planner.finish()

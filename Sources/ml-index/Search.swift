@@ -12,7 +12,7 @@ struct Search: ParsableCommand {
       "Neighbours come best first; of equal scores the older. A query of zeros finds nothing.",
       examples: [
         "ml-index search --keys embeddings.mls questions.mls",
-        "ml-embed --model MODEL new.mls | ml-index search --keys embeddings.mls --top-k 3",
+        "ml-embed --model MODEL new.mls | ml-index search --keys embeddings.mls",
       ]))
 
   @Argument(

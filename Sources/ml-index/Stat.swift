@@ -62,7 +62,7 @@ struct Stat: ParsableCommand {
     do {
       let progress = Progress("chunks", quiet: options.quiet)
       while let batch = try reader.next() {
-        try planner.append(KeyBatch(batch, pack: reader.parameters.pack))
+        try planner.append(KeyBatch(batch))
         progress.update(planner.nextRow)
       }
       try planner.finish()

@@ -16,6 +16,10 @@ struct Check: ParsableCommand {
   @OptionGroup var common: CommonOptions
   @Argument(help: "Shards, each checked by itself.") var input: [String] = []
 
+  func validate() throws {
+    if common.output != nil { throw ValidationError("check writes nothing: -o has no meaning") }
+  }
+
   func run() throws {
     var isBad = false
     for path in input.isEmpty ? ["-"] : input {

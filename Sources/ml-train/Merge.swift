@@ -30,13 +30,11 @@ struct Merge: ParsableCommand {
   @OptionGroup var options: CommonOptions
 
   func validate() throws {
-    guard options.output != nil else {
-      throw ValidationError("-o DIR, the merged model's folder, is missing")
-    }
+    _ = try options.outputFolder("the merged model's")
   }
 
   func run() throws {
-    guard let folder = options.output else { return }
+    let folder = try options.outputFolder("the merged model's")
     let cost = CostLine()
     let memory = try LoadedModel.memory(ofAdapter: adapter)
     let loaded = try LoadedModel(

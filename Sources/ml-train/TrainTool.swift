@@ -34,8 +34,8 @@ struct TrainTool: ParsableCommand {
 
   static let examples = [
     "ml-train --stage 1 --model M.gguf --plan plan.mls -o stage1 chunks.mls",
-    "ml-train --stage 2 --model M.gguf --adapter stage1 --plan plan.mls -o stage2 "
-      + "--checkpoint-every 100 --resume chunks.mls",
+    "ml-train --model M.gguf --adapter stage1 --plan plan.mls -o stage2 chunks.mls",
+    "ml-train --model M.gguf --plan p.mls --checkpoint-every 9 --resume -o a c.mls",
   ]
   static let extraCodes = "75 stopped on request (TERM, INT, USR1) after a checkpoint"
 
@@ -63,30 +63,26 @@ struct TrainTool: ParsableCommand {
 
   func validate() throws {
     try training.validateRanges()
+    _ = try options.outputFolder("the adapter's")
     try checkpoints.validateRanges()
-    guard options.output != nil else {
-      throw ValidationError("-o DIR, the adapter's folder, is missing")
-    }
   }
 
   func run() throws {
-    guard let folder = options.output else { return }
+    let folder = try options.outputFolder("the adapter's")
     let cost = CostLine()
+    try LoadedModel.checkAdapterWritable(folder: folder)
     let input = try ChunkInput(chunks)
     let census = input.census
-    let loaded = try plan.map {
-      try LoadedPlan(try PlanReader(source: try InputFile($0)), for: census)
-    }
-    let lanes = census.lanes(training.lanes)
-    try checkLanes(loaded)
+    let loaded = try plan.map { try LoadedPlan(path: $0, for: census) }
+    let lanes = try self.lanes(census, loaded)
     let settings = try training.options(
       microSteps: try stepCount(input, lanes), seed: options.seed)
     let outline = try self.outline(census)
+    try outline.check(census.parameters.tokenizer)
     let estimate = try estimateMemory(outline, settings, census, loaded, lanes)
     let store = try makeStore(folder)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount)
-    try model.check(census.parameters.tokenizer)
     let identity = self.identity(model, census, loaded, settings)
     let stored = try checkpoint(identity, store, folder)
     let layers = settings.mode.adaptedLayers(of: model.decoder)
@@ -120,11 +116,17 @@ struct TrainTool: ParsableCommand {
     }
   }
 
-  /// A memory that is never emptied spans the whole stream, so it cannot be cut into lanes.
-  private func checkLanes(_ plan: LoadedPlan?) throws {
-    guard training.lanes > 1, let plan, plan.parameters.reset != "document" else { return }
-    throw ToolError.usage(
-      "--lanes is \(training.lanes), but the plan's memory is never emptied: it needs 1")
+  /// Rows of each lane. A memory that is never emptied spans its whole stream, so lanes then part
+  /// between streams that were planned one by one.
+  private func lanes(_ census: ChunkCensus, _ plan: LoadedPlan?) throws -> [Range<Int>] {
+    let keepsStreams = plan.map { $0.parameters.reset != "document" } ?? false
+    let parts = plan?.streams == census.streams ? census.streams : 1
+    guard !keepsStreams || training.lanes <= parts else {
+      throw ToolError.usage(
+        "--lanes is \(training.lanes), but the plan's memory is never emptied: it spans "
+          + "\(parts == 1 ? "all chunks" : "\(parts) streams"), so \(parts) at most")
+    }
+    return census.lanes(training.lanes, keepsStreams: keepsStreams)
   }
 
   /// Micro-steps until the longest lane ends.

@@ -71,7 +71,8 @@ struct TrainingArguments: ParsableArguments {
     try require(
       learningRate > 0 && learningRate.isFinite, "learning-rate", learningRate, "0<...")
     try require(warmupSteps >= 0, "warmup-steps", warmupSteps, "0...")
-    try require((weightDecay ?? 0) >= 0, "weight-decay", weightDecay ?? 0, "0...")
+    let decay = weightDecay ?? 0
+    try require(decay >= 0 && decay.isFinite, "weight-decay", decay, "0..., finite")
     try require(clip >= 0, "clip", clip, "0...")
     try require((1...65536).contains(accumulation), "accumulation", accumulation, "1...65536")
     try require((1...1024).contains(lanes), "lanes", lanes, "1...1024")
@@ -83,7 +84,8 @@ struct TrainingArguments: ParsableArguments {
   /// Stage 1 retrieves in every layer above the memory layer, stage 2 in every fourth from it on.
   func retrievalLayers(from memoryLayer: Int, layerCount: Int) -> [Int] {
     stage == 1
-      ? Array(min(memoryLayer + 1, layerCount - 1)..<layerCount)
+      // A layer that the model lacks is refused later; here it may be any number.
+      ? Array(max(0, min(memoryLayer, layerCount - 2) + 1)..<layerCount)
       : ModelOptions.everyFourth(from: memoryLayer, layerCount: layerCount)
   }
 
@@ -105,23 +107,24 @@ struct TrainingArguments: ParsableArguments {
   }
 
   private func targets() throws -> [String] {
-    try loraTargets.split(separator: ",").map { name in
-      guard AdapterConfiguration.allTargets.contains(String(name)) else {
-        throw ValidationError(
-          "--lora-targets: \(name) is not one of "
-            + AdapterConfiguration.allTargets.joined(separator: ", "))
-      }
-      return String(name)
-    }
+    try words(loraTargets, "lora-targets", among: AdapterConfiguration.allTargets)
   }
 
   private func extras() throws -> [AdapterConfiguration.Extra] {
-    if trainAlso == "none" || trainAlso.isEmpty { return [] }
-    return try trainAlso.split(separator: ",").map { name in
-      guard let extra = AdapterConfiguration.Extra(rawValue: String(name)) else {
-        throw ValidationError("--train-also: \(name) is not one of norm, embed, gate")
-      }
-      return extra
+    if trainAlso == "none" { return [] }
+    let known = AdapterConfiguration.Extra.allCases.map(\.rawValue)
+    return try words(trainAlso, "train-also", among: known).compactMap { .init(rawValue: $0) }
+  }
+
+  /// The words of a list such as `q_proj,v_proj`: at least one, each once.
+  private func words(_ list: String, _ option: String, among known: [String]) throws -> [String] {
+    let words = list.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    for word in words where !known.contains(word) {
+      throw ValidationError("--\(option): \(word) is not one of \(known.joined(separator: ", "))")
     }
+    guard Set(words).count == words.count else {
+      throw ValidationError("--\(option): \(list) names one twice")
+    }
+    return words
   }
 }

@@ -50,6 +50,27 @@ final class DocumentReaderTests: XCTestCase {
       try documents(Array("\n\n{}\n\n{}".utf8)).map(\.line), [3, 5])
   }
 
+  func testLongDocumentsAreRefused() throws {
+    for (format, text, expected) in [
+      (
+        DocumentFormat.jsonl, "{}\n{\"text\":\"aaaaaaaaaaaaaaaaaaaa\"}",
+        "in:2: a document of more than 16 bytes"
+      ),
+      (.text, "aaaaaaaaaaaaaaaaaaaaaaaaa", "in: a document of more than 16 bytes"),
+      (.auto, "                         {}", "in: a document of more than 16 bytes"),
+    ] {
+      let bytes = Array(text.utf8)
+      var position = 0
+      let reader = DocumentReader(name: "in", format: format, maximumBytes: 16) { buffer in
+        let count = min(2, bytes.count - position)
+        buffer.copyBytes(from: bytes[position..<position + count])
+        position += count
+        return count
+      }
+      XCTAssertEqual(message(try { while try reader.next() != nil {} }()), expected)
+    }
+  }
+
   func testWholeText() throws {
     XCTAssertEqual(try texts("one\ntwo\n"), ["one\ntwo\n"])
     XCTAssertEqual(try texts("{}\n{}\n", format: .text), ["{}\n{}\n"])

@@ -133,6 +133,7 @@ final class QuerySpansTests: XCTestCase {
     XCTAssertEqual(message(128, 2048), "--block-tokens 2048 does not divide segment_tokens 1024")
     XCTAssertNotNil(message(0, 128))
     XCTAssertNotNil(message(Int.max, 128))
+    XCTAssertEqual(message(1 << 40, 128), "--query-tokens 1099511627776 is more than 2147483647")
     XCTAssertEqual(QuerySpans.defaultQueryTokens(maximumLength: 256, chunkTokens: 100), 200)
     XCTAssertEqual(QuerySpans.defaultQueryTokens(maximumLength: 256, chunkTokens: 512), 512)
   }

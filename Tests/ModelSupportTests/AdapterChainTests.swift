@@ -49,6 +49,40 @@ final class AdapterChainTests: XCTestCase {
     }
   }
 
+  func testHalfAnAdapterIsRefused() throws {
+    try withTemporaryFolder { folder in
+      let (model, stage2, _) = try twoStages(in: folder)
+      let whole = try Adapter.read(folder: stage2)
+      for name in [
+        "model.layers.3.self_attn.q_proj.lora_B.weight", "model.layers.5.input_layernorm.weight",
+        "model.norm.weight",
+      ] {
+        var half = whole
+        XCTAssertNotNil(half.tensors.removeValue(forKey: Adapter.prefix + name))
+        try half.write(folder: stage2)
+        XCTAssertThrowsError(try load(model, adapter: stage2)) {
+          XCTAssertEqual("\($0)", "\(stage2): adapter: tensor \(name) is missing")
+        }
+      }
+      // One with as many values in another shape.
+      var turned = whole
+      let name = Adapter.prefix + "model.layers.3.self_attn.q_proj.lora_A.weight"
+      turned.tensors[name]?.shape.reverse()
+      try turned.write(folder: stage2)
+      XCTAssertThrowsError(try load(model, adapter: stage2))
+    }
+  }
+
+  func testMergingDoesNotOverwriteTheBase() throws {
+    try withTemporaryFolder { folder in
+      let (model, stage2, _) = try twoStages(in: folder)
+      let loaded = try load(model, adapter: stage2)
+      XCTAssertThrowsError(try loaded.writeMerged(folder: model + "/.", precision: .f32)) {
+        XCTAssertTrue("\($0)".contains("is the base model"), "\($0)")
+      }
+    }
+  }
+
   /// Two random adapters, the second saved on top of the first, and the logits with both.
   private func twoStages(in folder: String) throws -> (
     model: String, stage2: String, logits: [Float]

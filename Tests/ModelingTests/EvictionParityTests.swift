@@ -11,16 +11,20 @@ final class EvictionParityTests: XCTestCase {
   /// The limit is 10 chunks of 16 tokens: half of the tokens are half of the chunks.
   func testFirstInFirstOut() throws {
     let lane = try lane("memlong-evict")
+    var keys: [[Float]] = []  // of the live chunks
     for step in 0..<8 {
+      XCTAssertEqual(try search(lane, step, keys), try lane.retrieved(step: step))
       let retrieved = try lane.retrieved(step: step).map { lane.chunks[$0] }
       let logits = lane.read(try tokens(lane, step), retrieving: retrieved)
       try lane.expectLogits("step\(step).logits", logits)
-      for chunk in lane.newChunks(64, size: 16) {
+      for (chunk, key) in zip(lane.newChunks(64, size: 16), try newKeys(lane, step)) {
         let stored = lane.chunks.reduce(0) { $0 + $1.tokens }
         if stored + chunk.tokens > 160 {
+          keys.removeFirst(lane.chunks.count - lane.chunks.count / 2)
           lane.chunks.removeFirst(lane.chunks.count - lane.chunks.count / 2)
         }
         lane.chunks.append(chunk)
+        keys.append(key)
       }
       guard lane.model.has("step\(step).mem_keys") else { continue }
       try lane.expectMemory("step\(step).", lane.chunks)
@@ -117,6 +121,21 @@ final class EvictionParityTests: XCTestCase {
     let memory = try FixtureModel.publishedMemory(name)
     return FixtureLane(
       try FixtureModel(name, weights: ["memlong-zero"], memory: memory), row: 0)
+  }
+
+  private func newKeys(_ lane: FixtureLane, _ step: Int) throws -> [[Float]] {
+    let keys = try lane.model.floats("step\(step).call0.chunk_embeddings")
+    return stride(from: 0, to: keys.count, by: 16).map { Array(keys[$0..<$0 + 16]) }
+  }
+
+  /// The three live chunks nearest to the step's query, in time order.
+  private func search(_ lane: FixtureLane, _ step: Int, _ keys: [[Float]]) throws -> [Int] {
+    guard !keys.isEmpty else { return [] }
+    var search = ExactSearch(
+      queries: try lane.model.floats("step\(step).call0.query_embeddings"), dimension: 16, topK: 3,
+      workers: Workers(threads: 1))
+    try keys.flatMap { $0 }.withUnsafeBufferPointer { try search.offer($0, firstRow: 0) }
+    return search.answers[0].neighbours.sorted()
   }
 
   private func tokens(_ lane: FixtureLane, _ step: Int) throws -> [Int32] {

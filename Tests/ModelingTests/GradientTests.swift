@@ -58,6 +58,15 @@ final class GradientTests: XCTestCase {
     }
   }
 
+  /// Weights that are trained themselves, with and without an adapter beside them.
+  func testFullWeights() throws {
+    let memory = MemoryConfiguration(memoryLayer: 0, retrievalLayers: [1, 2], usesGate: true)
+    for targets in [[], ["k_proj", "down_proj"]] {
+      let model = TinyModel(attentionBias: true, memory: memory, targets: targets)
+      try check(model, layers: 1..<3, extras: [.norm], "full \(targets)", weights: true)
+    }
+  }
+
   /// The head keeps the base's weight when the embedding is trained, so the two part.
   func testTiedEmbedding() throws {
     let memory = MemoryConfiguration(memoryLayer: 0, retrievalLayers: [1])
@@ -188,9 +197,11 @@ final class GradientTests: XCTestCase {
   @discardableResult
   private func check(
     _ model: TinyModel, layers: Range<Int>, extras: [AdapterConfiguration.Extra], _ what: String,
-    file: StaticString = #filePath, line: UInt = #line
+    weights: Bool = false, file: StaticString = #filePath, line: UInt = #line
   ) throws -> TinyLane {
-    let lane = try TinyLane(model) { try $0.train(layers: layers, extras: extras) }
+    let lane = try TinyLane(model) {
+      try $0.train(layers: layers, extras: extras, weights: weights)
+    }
     var read: [(tokens: [Int32], targets: [Int32], blocks: [ReferenceBlock])] = []
     let scale: Float = 0.5
     for segment in TinySegment.script {

@@ -47,8 +47,13 @@ final class ChunkTests: XCTestCase {
     var chunk = Samples.chunks(1)[0]
     chunk.text = [UInt8](repeating: 0x61, count: 500)
     let count = 20_000
-    let bytes = try Samples.chunkShard(
-      [Chunk](repeating: chunk, count: count), parameters: parameters)
+    parameters.segmentTokens = 128
+    let chunks = (0..<count).map { index in
+      chunk.ordinal = Int32(index)
+      chunk.segment = Int32(index)
+      return chunk
+    }
+    let bytes = try Samples.chunkShard(chunks, parameters: parameters)
     let reader = ShardReader(source: MemorySource(bytes))
     var sizes: [Int] = []
     while let block = try reader.next() {
@@ -106,6 +111,33 @@ final class ChunkTests: XCTestCase {
     }
   }
 
+  func testPackedStreamIsOneDocument() throws {
+    var parameters = Samples.parameters
+    parameters.pack = "stream"
+    var chunks = Samples.chunks(8)
+    for row in chunks.indices {
+      chunks[row].document = Int64(row * 2 / 3)  // of the text, as another writer may have it
+      chunks[row].segment = Int32(row / 2)
+    }
+    let bytes = try Samples.chunkShard(chunks, parameters: parameters)
+    XCTAssertEqual(
+      try read(bytes + bytes).0.map(\.document),
+      [Int64](repeating: 0, count: 8) + [Int64](repeating: 1, count: 8))
+  }
+
+  func testSegmentsAreNotLongerThanTheyClaim() throws {
+    var chunks = Samples.chunks(3)
+    for row in chunks.indices {
+      chunks[row].tokens = [1, 2, 3, 4]
+      chunks[row].segment = 0
+    }
+    XCTAssertEqual(try read(Samples.chunkShard(Array(chunks[..<2]))).0.count, 2)
+    XCTAssertThrowsError(try read(Samples.chunkShard(chunks))) {
+      XCTAssertEqual(
+        "\($0)", "block 0 (row 0): a segment has more than 8 tokens at row 2")
+    }
+  }
+
   func testBytesDependOnTheRowsOnly() throws {
     let chunks = Samples.chunks(50)
     XCTAssertEqual(try Samples.chunkShard(chunks), try Samples.chunkShard(chunks))
@@ -115,6 +147,7 @@ final class ChunkTests: XCTestCase {
     let good = try XCTUnwrap(
       try ShardReader(source: MemorySource(Samples.chunkShard(Samples.chunks(3)))).next())
     try assertRefused(good, replacing: [NamedTensor("length", .U16, [3], [1, 5, 1] as [UInt16])])
+    try assertRefused(good, replacing: [NamedTensor("length", .U16, [3], [1, 0, 1] as [UInt16])])
     try assertRefused(good, replacing: [NamedTensor("length", .U16, [2], [1, 1] as [UInt16])])
     try assertRefused(good, replacing: [NamedTensor("length", .I64, [3], [1, 1, 1] as [Int64])])
     try assertRefused(
@@ -148,6 +181,7 @@ final class ChunkTests: XCTestCase {
     try assertRefused(good, removing: "text")
     for (key, value) in [
       ("chunk_tokens", "0"), ("chunk_tokens", "65536"), ("segment_tokens", "x"),
+      ("segment_tokens", "6"), ("pack", "box"),
       ("sources", "{}"), ("sources", "[1]"), ("tokenizer", "[]"), ("tokenizer", "{"),
     ] {
       try assertRefused(good, parameters: [key: value])

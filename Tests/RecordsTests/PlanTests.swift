@@ -59,7 +59,7 @@ final class PlanTests: XCTestCase {
     try refuse("evicted_offsets", [4], [0, 0, 0, 3] as [Int64])
     for (key, value) in [
       ("top_k", "4"), ("top_k", "-1"), ("memory_tokens", "?"), ("seed", "-1"), ("chunk_rows", "x"),
-      ("embeddings_digest", "0"),
+      ("embeddings_digest", "0"), ("eviction", "oldest"), ("reset", "daily"), ("select", "best"),
     ] {
       try assertRefused(good, parameters: [key: value])
     }
