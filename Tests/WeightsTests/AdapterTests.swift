@@ -6,6 +6,8 @@ import XCTest
 
 final class AdapterTests: XCTestCase {
   private let scratch = ScratchFolder()
+
+  override func tearDown() { scratch.clear() }
   private let reference = fixture("train-lora-freeze/adapter_init")
 
   private var tiny: Adapter {

@@ -5,6 +5,8 @@ import XCTest
 final class ExpansionTests: XCTestCase {
   private let scratch = ScratchFolder()
 
+  override func tearDown() { scratch.clear() }
+
   private func stored(_ type: UInt32, columns: Int, rows: Int, _ data: [UInt8]) throws
     -> StoredTensor
   {

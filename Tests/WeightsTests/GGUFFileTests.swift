@@ -4,6 +4,8 @@ import XCTest
 final class GGUFFileTests: XCTestCase {
   private let scratch = ScratchFolder()
 
+  override func tearDown() { scratch.clear() }
+
   private func open(_ builder: GGUFBuilder) throws -> GGUFFile {
     try GGUFFile(path: scratch.write("x.gguf", builder.bytes))
   }

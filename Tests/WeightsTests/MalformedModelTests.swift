@@ -6,6 +6,8 @@ import XCTest
 final class MalformedModelTests: XCTestCase {
   private let scratch = ScratchFolder()
 
+  override func tearDown() { scratch.clear() }
+
   /// Opens a model and reads all it offers.
   private func exercise(_ path: String) throws {
     let model = try ModelFiles.open(path: path)

@@ -8,6 +8,8 @@ import XCTest
 final class ModelFilesTests: XCTestCase {
   private let scratch = ScratchFolder()
 
+  override func tearDown() { scratch.clear() }
+
   private func open(_ builder: GGUFBuilder) throws -> ModelFiles {
     try ModelFiles.open(path: scratch.write("tiny.Q9.gguf", builder.bytes))
   }

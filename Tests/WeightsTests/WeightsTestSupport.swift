@@ -13,7 +13,8 @@ final class ScratchFolder {
     path = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
   }
 
-  deinit { remove(path) }
+  /// To be called when a test ends; XCTest keeps its objects until all have run.
+  func clear() { remove(path) }
 
   func file(_ name: String) -> String { path + "/" + name }
 
