@@ -5,13 +5,12 @@ import XCTest
 
 /// A folder of its own for one test, removed with everything in it.
 final class ScratchFolder {
-  let path: String
-
-  init() {
+  /// Made when first asked for: the runner also makes test objects only to list them.
+  private(set) lazy var path: String = {
     var template = Array("/tmp/memlong-weights-XXXXXX".utf8CString)
     precondition(mkdtemp(&template) != nil)
-    path = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-  }
+    return template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+  }()
 
   /// To be called when a test ends; XCTest keeps its objects until all have run.
   func clear() { remove(path) }
