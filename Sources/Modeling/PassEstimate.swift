@@ -19,7 +19,7 @@ public struct PassEstimate: Sendable {
     self.configuration = configuration
     self.memory = memory
     self.tokens = tokens
-    self.retrieved = memory == nil ? 0 : retrieved
+    self.retrieved = memory == nil ? 0 : min(retrieved, 1 << 40)
     self.threads = threads
   }
 

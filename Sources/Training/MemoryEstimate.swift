@@ -19,6 +19,7 @@ public struct MemoryEstimate: Sendable {
 
   /// What the data bring along.
   public struct Data: Sendable {
+    public var tokens: Int
     public var segmentTokens: Int
     public var chunkTokens: Int
     /// The most memory tokens that one segment's blocks retrieve together.
@@ -29,9 +30,10 @@ public struct MemoryEstimate: Sendable {
     public var planNeighbours: Int
 
     public init(
-      segmentTokens: Int, chunkTokens: Int, retrievedTokens: Int, bankChunks: Int,
+      tokens: Int, segmentTokens: Int, chunkTokens: Int, retrievedTokens: Int, bankChunks: Int,
       planBlocks: Int, planNeighbours: Int
     ) {
+      self.tokens = tokens
       self.segmentTokens = segmentTokens
       self.chunkTokens = chunkTokens
       self.retrievedTokens = retrievedTokens
@@ -75,7 +77,8 @@ public struct MemoryEstimate: Sendable {
     // A block of a shard, packed, unpacked and decoded, for each lane; the plan's table.
     add(
       "data",
-      options.lanes * Self.readerBytes + data.planBlocks * 128 + data.planNeighbours * 16)
+      options.lanes * min(Self.readerBytes, 32 * data.tokens) + data.planBlocks * 128 + data
+        .planNeighbours * 16)
     add("adapter being written", 3 * 4 * adapterValues)
     add("program", Self.programBytes + threads * Self.threadBytes)
     reclaimable = pass.expandsWeights(residency) ? fileBytes : 0

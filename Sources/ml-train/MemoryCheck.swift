@@ -17,8 +17,9 @@ extension MemoryEstimate {
     self.init(
       model.configuration, memory: model.memory, options: options,
       data: .init(
-        segmentTokens: census.longestSegment, chunkTokens: chunkTokens,
-        retrievedTokens: retrievals.most * blocks * chunkTokens,
+        tokens: census.tokens, segmentTokens: census.longestSegment, chunkTokens: chunkTokens,
+        retrievedTokens: min(retrievals.most, 1 << 20) * min(blocks, 1 << 16)
+          * min(chunkTokens, 1 << 20),
         bankChunks: lanes.reduce(0) { $0 + (plan?.plan.peakChunks(in: $1) ?? 0) },
         planBlocks: plan?.plan.blockCount ?? 0, planNeighbours: retrievals.total),
       residency: residency, fileBytes: model.fileBytes, threads: threads)

@@ -155,7 +155,7 @@ final class InterruptedToolTests: XCTestCase {
     try withTemporaryFolder { folder in
       let tiny = try TinyTraining(folder: folder, documents: [2])
       let fits = try runTool("ml-train", tiny.arguments("a"))
-      XCTAssert(fits.standardError.contains(" MB of memory: "), fits.standardError)
+      XCTAssert(fits.standardError.contains(" MB of memory: "), fits.standardError);
       // The shape is known before the weights are read.
       let config = tiny.model + "/config.json"
       let text = String(decoding: try readBytes(config), as: UTF8.self)

@@ -169,7 +169,7 @@ struct SmallRun {
     return MemoryEstimate(
       try LlamaConfiguration(huggingFace: files.configuration), memory: memory, options: options,
       data: .init(
-        segmentTokens: 3 * Self.chunkTokens, chunkTokens: Self.chunkTokens,
+        tokens: 500, segmentTokens: 3 * Self.chunkTokens, chunkTokens: Self.chunkTokens,
         retrievedTokens: 4 * Self.chunkTokens, bankChunks: bankChunks, planBlocks: 10,
         planNeighbours: 40),
       residency: .expanded, fileBytes: files.byteCount, threads: threads)
