@@ -76,7 +76,7 @@ struct TrainTool: ParsableCommand {
     let loaded = try plan.map { try LoadedPlan(path: $0, for: census) }
     let lanes = try self.lanes(census, loaded)
     let settings = try training.options(
-      microSteps: try stepCount(input, lanes), seed: options.seed)
+      microSteps: try stepCount(input, lanes), lanes: lanes.count, seed: options.seed)
     let outline = try self.outline(census)
     try outline.check(census.parameters.tokenizer)
     let estimate = try estimateMemory(outline, settings, census, loaded, lanes)
@@ -126,7 +126,8 @@ struct TrainTool: ParsableCommand {
         "--lanes is \(training.lanes), but the plan's memory is never emptied: it spans "
           + "\(parts == 1 ? "all chunks" : "\(parts) streams"), so \(parts) at most")
     }
-    return census.lanes(training.lanes, keepsStreams: keepsStreams)
+    // A lane without documents would hold a reader, with its block of the shard, for nothing.
+    return census.lanes(training.lanes, keepsStreams: keepsStreams).filter { !$0.isEmpty }
   }
 
   /// Micro-steps until the longest lane ends.

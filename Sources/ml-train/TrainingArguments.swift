@@ -89,8 +89,10 @@ struct TrainingArguments: ParsableArguments {
       : ModelOptions.everyFourth(from: memoryLayer, layerCount: layerCount)
   }
 
-  /// - Parameter microSteps: segments of the longest lane.
-  func options(microSteps: Int, seed: UInt64) throws -> TrainingOptions {
+  /// - Parameters:
+  ///   - microSteps: segments of the longest lane.
+  ///   - lanes: those that have documents.
+  func options(microSteps: Int, lanes: Int, seed: UInt64) throws -> TrainingOptions {
     let steps = (microSteps + accumulation - 1) / accumulation
     return TrainingOptions(
       mode: mode ?? (stage == 1 ? .loraAll : .loraFreeze),

@@ -91,6 +91,17 @@ final class InterruptedToolTests: XCTestCase {
     }
   }
 
+  func testLanesWithoutDocumentsAreNone() throws {
+    try withTemporaryFolder { folder in
+      let tiny = try TinyTraining(folder: folder, documents: [4, 3])
+      for lanes in ["2", "1024"] {
+        let result = try runTool("ml-train", tiny.arguments(lanes, ["--lanes", lanes]))
+        XCTAssertEqual(result.status, 0, result.standardError)
+      }
+      XCTAssert(try tiny.adapter("1024") == tiny.adapter("2"))
+    }
+  }
+
   func testOtherRunsAreRefused() throws {
     try withTemporaryFolder { folder in
       let tiny = try TinyTraining(folder: folder, documents: [6, 5])
