@@ -1,12 +1,12 @@
 # demo: SmolLM2-135M learns to read a memory of Jane Austen; three novels to train, three to evaluate.
 #
-#   make                      about 20 minutes on 2 cores, building included
+#   make                      about 17 minutes on 2 otherwise idle cores, building included
 #   make results              records the report in pipelines/demo/RESULTS
 #
-# Time, on 2 slow cores (AVX2): 450 tokens/s forward, 330 with 1024 memory tokens, 220 in training.
-#   evaluation  3 novels x 6144 tokens = 18432 a run; 2 runs without memory 82 s, 8 with it 447 s
-#   training    3 novels x 16384 tokens = 49152 a stage; 223 s at 220 tokens/s, stage 1 is slower
-#   the rest    build 240 s, retriever (3 x 16384 + 2 x 3 x 6144) / 128 = 672 chunks, 25 s
+# Time, on 2 cores with AVX2 kernels (with AVX-512 it is about half):
+#   evaluation  3 novels x 8192 tokens = 24576 a run, 640 tokens/s; 10 runs take 380 s
+#   training    3 novels x 20480 tokens = 61440 a stage; 280 tokens/s in stage 1, 390 in stage 2, 380 s
+#   the rest    build 120 s, fetch 20 s, retriever (3 x 20480 + 2 x 3 x 8192) / 128 = 864 chunks, 30 s
 
 # Text: one novel a shard, so the memory never crosses from one book to another.
 TEXT := $(CACHE)/text/austen
