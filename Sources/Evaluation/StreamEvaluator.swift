@@ -9,10 +9,6 @@ public final class StreamEvaluator {
   /// The loss of the next segment's first token, and the document it belongs to.
   private var carried: (document: Int, loss: Double)?
 
-  /// Retrieved chunks that segments have attended to so far.
-  public private(set) var hits = 0
-  public var peakChunks: Int { memory.bank.peakChunks }
-
   /// - Parameters:
   ///   - plan: empty for memory off.
   ///   - segmentTokens: the longest segment.
@@ -28,7 +24,6 @@ public final class StreamEvaluator {
     pass.forward(Segment(tokens: segment.tokens, targets: targets, blocks: blocks))
     let losses = pass.losses(targets)
     memory.advance(past: segment, pass)
-    hits += blocks.reduce(0) { $0 + $1.chunks.count }
     let first = carried?.document == segment.document ? carried?.loss : nil
     let count = segment.tokens.count
     carried =

@@ -35,7 +35,7 @@ extension LoadedModel {
     let stored = configuration.peft(baseModel: files.name, layers: isAll ? nil : layers)
     var adapter = Adapter(configuration: stored.json)
     for tensor in decoder.adapterTensors(configuration.extras) {
-      adapter.tensors[Decoder.adapterPrefix + tensor.name] = Adapter.Tensor(
+      adapter.tensors[Adapter.wholeName(of: tensor.name)] = Adapter.Tensor(
         shape: tensor.shape, values: tensor.values)
     }
     var config = files.configuration.objectValue ?? [:]

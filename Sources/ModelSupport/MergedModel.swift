@@ -22,8 +22,8 @@ extension LoadedModel {
   /// Writes the model with its adapters folded in as a Hugging Face folder.
   ///
   /// The weights come last, so a folder that has them is whole.
+  /// config.json also has the memory's published fields where the adapter has them.
   ///
-  /// - Parameter config: the memory's published fields stand in config.json where the adapter has them.
   /// - Returns: the names of the tokenizer's files that went along.
   /// - Throws: `ToolError` naming the file that could not be written.
   public func writeMerged(folder: String, precision: MergedPrecision) throws -> [String] {

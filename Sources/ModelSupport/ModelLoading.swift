@@ -75,11 +75,11 @@ public struct LoadedModel {
     if let foundation = try foundation(of: folder) { try apply(foundation, to: decoder) }
     let adapter = try Adapter.read(folder: folder)
     let tensors = try adapter.tensors.sorted { $0.key < $1.key }.map { name, tensor in
-      guard name.hasPrefix(Decoder.adapterPrefix) else {
+      guard name.hasPrefix(Adapter.prefix) else {
         throw ModelError("\(folder): tensor \(name) is not a PEFT adapter's")
       }
       return AdapterTensor(
-        name: String(name.dropFirst(Decoder.adapterPrefix.count)), shape: tensor.shape,
+        name: String(name.dropFirst(Adapter.prefix.count)), shape: tensor.shape,
         values: tensor.values)
     }
     let stored = try LoRAConfiguration(adapter.configuration, path: folder)

@@ -16,9 +16,6 @@ public struct AdapterTensor: Sendable {
 }
 
 extension Decoder {
-  /// PEFT's prefix of every tensor name.
-  public static let adapterPrefix = "base_model.model."
-
   /// Puts fresh adapters on the targets of `layers`: A uniform in ±1/√in, B zero, as PEFT starts.
   public func addAdapters(
     _ adapter: AdapterConfiguration, layers range: Range<Int>, seed: UInt64

@@ -170,9 +170,4 @@ public struct MemoryBank: Sendable {
       chunks.removeValue(forKey: expired)
     }
   }
-
-  public mutating func removeAll() {
-    chunks.removeAll()
-    expiring.removeAll()
-  }
 }

@@ -67,7 +67,7 @@ struct LanguageModel: ParsableCommand {
     try run.score(quiet: options.quiet)
     let result = try run.result(
       seconds: cost.seconds, provenance: provenance(input.census, loaded) ?? [])
-    try run.finishScores(input.census)
+    try run.finishScores()
     try output.write(result.json.prettyEncoded + "\n")
     try scoreFile?.commit()
     try output.commit()

@@ -60,7 +60,7 @@ struct ScoringRun {
     }
   }
 
-  func finishScores(_ census: ChunkCensus) throws {
+  func finishScores() throws {
     try scores?.finish()
   }
 

@@ -76,7 +76,7 @@ private struct TrainingFixture {
       adapter,
       tensors: try stored.entries.map {
         AdapterTensor(
-          name: String($0.name.dropFirst(Decoder.adapterPrefix.count)), shape: $0.shape,
+          name: String($0.name.dropFirst(Adapter.prefix.count)), shape: $0.shape,
           values: try stored.tensor($0.name).floats())
       })
     try decoder.train(
@@ -90,7 +90,7 @@ private struct TrainingFixture {
   }
 
   static func peftName(_ name: String) -> String {
-    var parts = (Decoder.adapterPrefix + name).split(separator: ".").map(String.init)
+    var parts = (Adapter.prefix + name).split(separator: ".").map(String.init)
     let isLoRA = name.contains("lora_")
     parts.insert(
       contentsOf: isLoRA ? ["default"] : ["modules_to_save", "default"], at: parts.count - 1)
@@ -103,7 +103,7 @@ private struct TrainingFixture {
     let names = facts["trainable"]?.arrayValue?.compactMap(\.stringValue) ?? []
     return Set(
       names.map {
-        $0.dropFirst(Decoder.adapterPrefix.count).split(separator: ".")
+        $0.dropFirst(Adapter.prefix.count).split(separator: ".")
           .filter { !["default", "modules_to_save"].contains($0) }.joined(separator: ".")
       })
   }

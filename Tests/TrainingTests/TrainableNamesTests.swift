@@ -40,7 +40,7 @@ final class TrainableNamesTests: XCTestCase {
     let list = try XCTUnwrap(lists["\(mode.rawValue) trainable_params=\(names)"]?.arrayValue)
     return Set(
       list.compactMap(\.stringValue).map {
-        $0.dropFirst(Decoder.adapterPrefix.count).split(separator: ".")
+        $0.dropFirst(Adapter.prefix.count).split(separator: ".")
           .filter { !["default", "modules_to_save"].contains($0) }.joined(separator: ".")
       })
   }
