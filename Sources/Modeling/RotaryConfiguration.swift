@@ -62,6 +62,12 @@ public struct RotaryConfiguration: Sendable, Equatable {
     return 1
   }
 
+  /// Whether the angles change with the length of the sequence.
+  var dependsOnLength: Bool {
+    if case .dynamic = scaling { return true }
+    return false
+  }
+
   /// The table of `positions` in a sequence of `length` positions, which decides a dynamic base.
   func table(positions: Range<Int>, length: Int) -> RotaryTable {
     RotaryTable(
