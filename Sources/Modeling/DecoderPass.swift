@@ -20,6 +20,9 @@ public final class DecoderPass {
   private var captured: [(keys: FloatBuffer, values: FloatBuffer)]
   private(set) var localTable: RotaryTable
 
+  /// Sees the residual stream, (T, d), before every layer of a forward pass.
+  public var observer: ((_ layer: Int, _ residual: UnsafeBufferPointer<Float>) -> Void)?
+
   /// What the running segment continues.
   private(set) var cache: LocalCache?
 
@@ -78,7 +81,13 @@ public final class DecoderPass {
       } ?? decoder.embedding
     gatherRows(
       residual.pointer, table: embedding, ids: tokens, count: count, workers: compute.workers)
+    if configuration.embeddingScale != 1 {
+      scale(
+        residual.pointer, configuration.embeddingScale, count: count * width,
+        workers: compute.workers)
+    }
     for layer in decoder.layers {
+      observer?(layer.index, UnsafeBufferPointer(start: residual.floats, count: count * width))
       let a = activations(of: layer.index)
       a.input.copy(from: residual.floats, count: count * width)
       attentionForward(layer, a, count)

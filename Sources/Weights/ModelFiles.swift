@@ -19,7 +19,7 @@ public struct ModelFiles: Sendable {
   /// All files whose bytes make the model: config.json first, weights by name.
   private let files: [MappedFile]
 
-  /// Opens a `.gguf` file (llama architecture), or a folder with config.json and model.safetensors
+  /// Opens a `.gguf` file (llama, qwen2, phi3 or gemma architecture), or a folder with config.json and model.safetensors
   /// or model.safetensors.index.json.
   /// - Throws: `WeightsError`, one line.
   public static func open(path: String) throws -> ModelFiles {
@@ -28,12 +28,12 @@ public struct ModelFiles: Sendable {
 
   private init(gguf path: String) throws {
     let gguf = try GGUFFile(path: path)
-    let llama = try LlamaTranslation(gguf)
+    let translation = try GGUFTranslation(gguf)
     self.path = path
     let base = baseName(path)
     name = base.hasSuffix(".gguf") ? String(base.dropLast(5)) : base
-    configuration = try llama.configuration()
-    (tensors, refused) = try llama.tensors()
+    configuration = try translation.configuration()
+    (tensors, refused) = try translation.tensors()
     self.gguf = gguf
     files = [gguf.file]
   }

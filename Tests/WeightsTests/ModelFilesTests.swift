@@ -68,7 +68,12 @@ final class ModelFilesTests: XCTestCase {
 
   func testLlamaRefusals() {
     let cases: [(String, (inout GGUFBuilder) -> Void)] = [
-      ("architecture qwen2 is not supported", { $0 = .tinyLlama(architecture: "qwen2") }),
+      (
+        "architecture qwen9 is not supported (supported: llama, qwen2, phi3, gemma)",
+        {
+          $0 = .tinyLlama(architecture: "qwen9")
+        }
+      ),
       ("architecture (none)", { $0.metadata.removeFirst() }),
       ("no metadata key llama.block_count", { $0.drop("llama.block_count") }),
       ("llama.block_count is 0", { $0.replace("llama.block_count", 0) }),
