@@ -19,8 +19,8 @@ public struct ModelFiles: Sendable {
   /// All files whose bytes make the model: config.json first, weights by name.
   private let files: [MappedFile]
 
-  /// Opens a `.gguf` file (llama architecture), or a folder with config.json and model.safetensors
-  /// or model.safetensors.index.json.
+  /// Opens a `.gguf` file (llama architecture), or a folder with config.json and model.safetensors or
+  /// pytorch_model.bin, each whole or in parts that its `.index.json` lists.
   /// - Throws: `WeightsError`, one line.
   public static func open(path: String) throws -> ModelFiles {
     try isFolder(path) ? ModelFiles(folder: path) : ModelFiles(gguf: path)
@@ -30,7 +30,7 @@ public struct ModelFiles: Sendable {
     let gguf = try GGUFFile(path: path)
     let llama = try LlamaTranslation(gguf)
     self.path = path
-    let base = baseName(path)
+    let base = modelName(path)
     name = base.hasSuffix(".gguf") ? String(base.dropLast(5)) : base
     configuration = try llama.configuration()
     (tensors, refused) = try llama.tensors()
@@ -45,21 +45,18 @@ public struct ModelFiles: Sendable {
     var owners: [String: String] = [:]
     var tensors: [String: StoredTensor] = [:]
     var refused: [String: String] = [:]
-    for file in weights {
-      for entry in file.entries {
-        if let other = owners.updateValue(baseName(file.path), forKey: entry.name) {
+    for table in weights {
+      for name in table.names {
+        if let other = owners.updateValue(baseName(table.file.path), forKey: name) {
           throw WeightsError(
-            path, "tensor \(entry.name) is in both \(other) and \(baseName(file.path))")
-        }
-        if let tensor = try file.expandable(entry) {
-          tensors[entry.name] = tensor
-        } else {
-          refused[entry.name] = entry.type.rawValue
+            path, "tensor \(name) is in both \(other) and \(baseName(table.file.path))")
         }
       }
+      tensors.merge(table.tensors) { first, _ in first }
+      refused.merge(table.refused) { first, _ in first }
     }
     self.path = path
-    name = baseName(path)
+    name = modelName(path)
     self.tensors = tensors
     self.refused = refused
     gguf = nil

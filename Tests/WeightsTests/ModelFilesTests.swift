@@ -122,7 +122,8 @@ final class ModelFilesTests: XCTestCase {
     let model = try open(builder)
     assertContains(
       failure { try model.tensor("model.norm.weight") },
-      "tensor model.norm.weight is stored as I32; supported are F32, F16, BF16, Q8_0, Q4_0, Q4_1")
+      "tensor model.norm.weight is stored as I32; supported are F32, F16, BF16, Q8_0, Q4_0, Q4_1, "
+        + "Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K")
   }
 
   // MARK: Digest
@@ -241,7 +242,8 @@ final class ModelFilesTests: XCTestCase {
     assertContains(failure { try ModelFiles.open(path: folder) }, "not a JSON object")
     scratch.write("empty/config.json", "{}")
     assertContains(
-      failure { try ModelFiles.open(path: folder) }, "empty: neither model.safetensors nor")
+      failure { try ModelFiles.open(path: folder) },
+      "empty: no weights: neither model.safetensors nor pytorch_model.bin")
   }
 }
 
