@@ -66,17 +66,26 @@ public struct ModelFiles: Sendable {
   /// The tensor of this name, checked to have this shape if one is given.
   /// - Throws: when it is missing, of a type that cannot be expanded, or of another shape.
   public func tensor(_ name: String, shape: [Int]? = nil) throws -> StoredTensor {
-    guard let tensor = tensors[name] else {
-      if let type = refused[name] {
-        throw WeightsError(
-          path, "tensor \(name) is stored as \(type); supported are \(supportedStorage)")
-      }
-      throw WeightsError(path, "no tensor \(name)")
-    }
+    guard let tensor = tensors[name] else { throw WeightsError(path, whyUnavailable(name)) }
     if let shape, tensor.shape != shape {
       throw WeightsError(path, "tensor \(name) has shape \(tensor.shape), expected \(shape)")
     }
     return tensor
+  }
+
+  /// What is wrong with a tensor that `tensors` lacks.
+  public func whyUnavailable(_ name: String) -> String {
+    guard let type = refused[name] else { return "tensor \(name) is missing" }
+    return "tensor \(name) is stored as \(type); supported are \(supportedStorage)"
+  }
+
+  /// Refuses a model with numbers of a type that cannot be expanded, for a reader that looks tensors up
+  /// by several names. Integers (position ids) are no weights.
+  public func requireReadableWeights() throws {
+    let integers: Set<String> = ["I64", "I32", "I16", "I8", "U8", "BOOL"]
+    if let name = refused.filter({ !integers.contains($0.value) }).keys.min() {
+      throw WeightsError(path, whyUnavailable(name))
+    }
   }
 
   /// Bytes of all files that make the model.

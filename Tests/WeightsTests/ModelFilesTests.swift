@@ -63,7 +63,7 @@ final class ModelFilesTests: XCTestCase {
     assertContains(
       failure { try model.tensor("model.norm.weight", shape: [9]) },
       "tensor model.norm.weight has shape [8], expected [9]")
-    assertContains(failure { try model.tensor("x") }, "tiny.Q9.gguf: no tensor x")
+    assertContains(failure { try model.tensor("x") }, "tiny.Q9.gguf: tensor x is missing")
   }
 
   func testLlamaRefusals() {
