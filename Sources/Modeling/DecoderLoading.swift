@@ -82,7 +82,7 @@ private struct DecoderLoader {
 
   func tensor(_ name: String, _ shape: [Int]) throws -> StoredTensor {
     guard let tensor = files.tensors[name] else {
-      throw ModelError("\(files.name): tensor \(name) is missing")
+      throw ModelError("\(files.name): \(files.whyUnavailable(name))")
     }
     guard tensor.shape == shape else {
       throw ModelError("\(files.name): \(name) has shape \(tensor.shape), expected \(shape)")
