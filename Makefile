@@ -147,13 +147,20 @@ adapter = $(R)/stage$1/adapter
 adapter.file = $(call adapter,$1)/adapter_model.safetensors
 train.inputs := $(R)/plans/train.mls $(train.chunks)
 
+# A stopped stage goes on from its last checkpoint, unless something that it depends on has changed.
+# $(call train,STAGE,OPTIONS)
+checkpoints = $(call adapter,$1).checkpoints
+define train
+	@[ -z "$$(find $^ -newer $(call checkpoints,$1) 2>/dev/null)" ] || rm -rf $(call checkpoints,$1)
+	$(STAGE) '7/8 train, stage $1' $(call adapter,$1).log $(RUN) $(MPIRUN) $(BIN)/ml-train \
+	  $(train-$1.options) $(COMMON) -v $2 --plan $(R)/plans/train.mls -o $(call adapter,$1) \
+	  --resume $(if $(CHECKPOINT_EVERY),--checkpoint-every $(CHECKPOINT_EVERY)) $(train.chunks)
+	@rm -rf $(call checkpoints,$1)
+endef
 $(call adapter.file,1): $(train.inputs) $(BASE_MODEL) $(train-1.stamp)
-	$(STAGE) '7/8 train, stage 1' $(call adapter,1).log $(RUN) $(MPIRUN) $(BIN)/ml-train \
-	  $(train-1.options) $(COMMON) -v --plan $(R)/plans/train.mls -o $(call adapter,1) $(train.chunks)
+	$(call train,1)
 $(call adapter.file,2): $(train.inputs) $(call adapter.file,1) $(BASE_MODEL) $(train-2.stamp)
-	$(STAGE) '7/8 train, stage 2' $(call adapter,2).log $(RUN) $(MPIRUN) $(BIN)/ml-train \
-	  $(train-2.options) $(COMMON) -v --adapter $(call adapter,1) --plan $(R)/plans/train.mls \
-	  -o $(call adapter,2) $(train.chunks)
+	$(call train,2,--adapter $(call adapter,1))
 
 # Evaluation: base and trained, each without memory and with each of the four plans. What the memory
 # looks like stands in the trained adapter's config.json; the base is told.
@@ -246,4 +253,5 @@ clean: ## remove the build and this pipeline's outputs (the cache stays)
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile | expand -t 10
-	@echo 'Variables: PIPELINE RUN MPIRUN THREADS MARCH FILTER BENCH BENCH_ONLY BENCH_TEXT BENCH_VENV BENCH_PEERS, and any of pipelines/$(PIPELINE)/config.mk'
+	@echo 'Variables: PIPELINE RUN MPIRUN THREADS CHECKPOINT_EVERY MARCH FILTER, and any of pipelines/$(PIPELINE)/config.mk'
+	@echo 'of bench: BENCH BENCH_ONLY BENCH_TEXT BENCH_VENV BENCH_PEERS'

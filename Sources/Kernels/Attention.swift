@@ -2,18 +2,20 @@ import CKernels
 
 /// out[T, queryHeads * headSize]: each query attends, in ONE softmax, to its block's memory and,
 /// causally, to the local tokens 0...t (all, when not `causal`).
-/// q[T, queryHeads, headSize], k and v [T, keyValueHeads, headSize] with the shape's row strides.
+/// q[T, queryHeads, headSize], k and v [cached + T, keyValueHeads, headSize] with the shape's row
+/// strides: the first `cached` keys are of tokens before these, and every query sees them.
 /// `gates` [queryHeads], raw: in blocks with memory the memory's logits are times sigmoid(gate),
 /// the local ones times 1 - sigmoid(gate). logSumExp[queryHeads, T] is kept for the backward pass.
 ///
 /// Tiles are a head and at most 128 queries: the exact softmax of whole rows needs no rescaling.
 public func attentionForward(
   _ out: MutableFloats, logSumExp: MutableFloats?, q: Floats, k: Floats, v: Floats, tokens: Int,
-  shape: AttentionShape, blocks: [AttentionBlock], gates: Floats? = nil, causal: Bool = true,
+  cached: Int = 0, shape: AttentionShape, blocks: [AttentionBlock], gates: Floats? = nil,
+  causal: Bool = true,
   workers: Workers, scratch: Scratch
 ) {
   let input = AttentionInput(
-    q: q, k: k, v: v, tokens: tokens, shape: shape, gates: gates, causal: causal)
+    q: q, k: k, v: v, tokens: tokens, cached: cached, shape: shape, gates: gates, causal: causal)
   let rowBlocks = RowBlock.split(blocks, tokens: tokens)
   let stride = RowBlock.stride(rowBlocks, input)
   workers.forEach(tiles: rowBlocks.count * shape.queryHeads) { tile, worker in
@@ -25,7 +27,7 @@ public func attentionForward(
     input.logits(weights, stride: stride, rows: rows, head: head)
     for (i, t) in rows.queries.enumerated() {
       let width = rows.memory.memoryTokens + input.visible(rows.queries)
-      let seen = causal ? rows.memory.memoryTokens + t + 1 : width
+      let seen = causal ? rows.memory.memoryTokens + cached + t + 1 : width
       let (largest, sum) = exponentialRow(weights + i * stride, seen: seen, width: width)
       inverses[i] = 1 / sum
       logSumExp?[head * tokens + t] = largest + Float(ml_scalar_log(Double(sum)))

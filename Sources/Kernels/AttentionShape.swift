@@ -53,12 +53,14 @@ public struct AttentionBlock: @unchecked Sendable {
 struct AttentionInput {
   let q, k, v: Floats
   let tokens: Int
+  /// Keys before the first query's own.
+  var cached = 0
   let shape: AttentionShape
   let gates: Floats?
   let causal: Bool
 
   /// Local keys that some query of these rows sees: 0..<this.
-  func visible(_ rows: Range<Int>) -> Int { causal ? rows.upperBound : tokens }
+  func visible(_ rows: Range<Int>) -> Int { cached + (causal ? rows.upperBound : tokens) }
 
   /// sigmoid of the head's gate, where there is one and the rows have memory.
   func gate(_ head: Int, _ rows: RowBlock) -> Float? {

@@ -62,7 +62,7 @@ extension Decoder {
         pairs[module, default: (nil, nil)].a = tensor
       } else if let module = tensor.name.removingSuffix(".lora_B.weight") {
         pairs[module, default: (nil, nil)].b = tensor
-      } else {
+      } else if tensor.name != unusedGate {
         try replace(tensor)
       }
     }
@@ -74,6 +74,14 @@ extension Decoder {
       }
       linear.adapter = lora(linear, adapter, a: FloatBuffer(a.values), b: FloatBuffer(b.values))
     }
+  }
+
+  /// The published code saves a gate of a memory layer that does not retrieve, and never reads it.
+  private var unusedGate: String? {
+    guard let memory, memory.usesGate, !memory.retrievalLayers.contains(memory.memoryLayer) else {
+      return nil
+    }
+    return "model.layers.\(memory.memoryLayer).self_attn.ret_gate.output_gate"
   }
 
   private func requireTensors(

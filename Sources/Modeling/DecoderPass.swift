@@ -20,6 +20,9 @@ public final class DecoderPass {
   private var captured: [(keys: FloatBuffer, values: FloatBuffer)]
   private(set) var localTable: RotaryTable
 
+  /// What the running segment continues.
+  private(set) var cache: LocalCache?
+
   private var logitsBuffer = FloatBuffer(count: 0)
 
   var configuration: LlamaConfiguration { decoder.configuration }
@@ -55,11 +58,17 @@ public final class DecoderPass {
 
   /// Computes the residual stream of `segment` after the last layer.
   ///
-  /// - Parameter dropoutSeed: differs for every segment of a training run; nil drops nothing.
-  public func forward(_ segment: Segment, dropoutSeed: UInt64? = nil) {
+  /// - Parameters:
+  ///   - dropoutSeed: differs for every segment of a training run; nil drops nothing.
+  ///   - cache: the tokens before the segment, which every query attends to as to its own segment;
+  ///     the segment's join them. Not for training.
+  public func forward(_ segment: Segment, dropoutSeed: UInt64? = nil, cache: LocalCache? = nil) {
     let count = segment.tokens.count
     precondition(count > 0 && count <= maximumTokens, "a segment of \(count) tokens")
+    precondition(cache == nil || gradients == nil, "a training pass has no cache")
     tokens = segment.tokens
+    self.cache = cache
+    defer { cache?.grow(by: count) }
     adapters.dropoutSeed = dropoutSeed
     prepareMemory(segment)
     let width = configuration.hiddenSize
@@ -77,9 +86,9 @@ public final class DecoderPass {
     }
   }
 
-  /// Rotation tables and retrieved keys for this segment's length and memory.
+  /// Rotation tables and retrieved keys for the length of cache and segment, and for the memory.
   private func prepareMemory(_ segment: Segment) {
-    let count = segment.tokens.count
+    let count = (cache?.count ?? 0) + segment.tokens.count
     let rope = configuration.rope
     guard let memory = decoder.memory else {
       localTable = table(positions: 0..<count, length: count)

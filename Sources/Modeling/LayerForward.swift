@@ -19,11 +19,14 @@ extension DecoderPass {
     layer.key.forward(a.key.pointer, normed, tokens: count, state: adapters)
     layer.value.forward(a.value.pointer, normed, tokens: count, state: adapters)
     capture(layer, a, count)
-    rotateLocal(a.query.pointer, heads: c.queryHeads, count, inverse: false)
-    rotateLocal(a.key.pointer, heads: c.keyValueHeads, count, inverse: false)
+    let cached = cache?.count ?? 0
+    let local = cache?.append(a.key.floats, a.value.floats, count: count, layer: layer.index)
+    let keys = local?.keys ?? a.key.pointer
+    rotateLocal(a.query.pointer, heads: c.queryHeads, count, from: cached, inverse: false)
+    rotateLocal(keys, heads: c.keyValueHeads, cached + count, inverse: false)
     Kernels.attentionForward(
-      a.attention.pointer, logSumExp: a.logSumExp.pointer, q: a.query.floats, k: a.key.floats,
-      v: a.value.floats, tokens: count, shape: attentionShape,
+      a.attention.pointer, logSumExp: a.logSumExp.pointer, q: a.query.floats, k: Floats(keys),
+      v: local?.values ?? a.value.floats, tokens: count, cached: cached, shape: attentionShape,
       blocks: blocks(of: layer, count: count), gates: layer.retrievalGate?.value.floats,
       workers: compute.workers, scratch: compute.scratch)
     layer.output.forward(a.middle.pointer, a.attention.floats, tokens: count, state: adapters)
@@ -31,11 +34,15 @@ extension DecoderPass {
       a.middle.pointer, residual.floats, 1, count: count * c.hiddenSize, workers: compute.workers)
   }
 
-  func rotateLocal(_ x: MutableFloats, heads: Int, _ count: Int, inverse: Bool) {
+  /// Rotates tokens that begin `offset` after the first local position.
+  func rotateLocal(
+    _ x: MutableFloats, heads: Int, _ count: Int, from offset: Int = 0, inverse: Bool
+  ) {
     let size = configuration.headSize
     rotate(
       x, tokens: count, heads: heads, headSize: size, stride: heads * size, table: localTable,
-      firstPosition: localTable.positions.lowerBound, inverse: inverse, workers: compute.workers)
+      firstPosition: localTable.positions.lowerBound + offset, inverse: inverse,
+      workers: compute.workers)
   }
 
   // x = middle + Wdown (silu(Wgate n) · Wup n), n = rmsnorm(middle)

@@ -40,6 +40,22 @@ final class AdapterStackTests: XCTestCase {
       XCTAssertNotEqual(dropping.logits, plain, "\(residency)")
     }
   }
+
+  /// A published adapter has a gate in its memory layer also where that layer does not retrieve.
+  func testUnusedGateOfTheMemoryLayer() throws {
+    let model = TinyModel(
+      memory: MemoryConfiguration(memoryLayer: 1, retrievalLayers: [2], usesGate: true))
+    let decoder = try model.build().decoder
+    func gate(_ layer: Int) -> AdapterTensor {
+      AdapterTensor(
+        name: "model.layers.\(layer).self_attn.ret_gate.output_gate",
+        shape: [1, model.queryHeads, 1, 1],
+        values: [Float](repeating: 1, count: model.queryHeads))
+    }
+    let tensors = model.adapterTensors(seed: 2)
+    try decoder.apply(model.adapter, tensors: tensors + [gate(1), gate(2)])
+    XCTAssertThrowsError(try decoder.apply(model.adapter, tensors: tensors + [gate(0)]))
+  }
 }
 
 /// A decoder with one adapter merged and another, trained, on top.

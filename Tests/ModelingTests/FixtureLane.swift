@@ -15,12 +15,14 @@ final class FixtureLane {
     pass = DecoderPass(model.decoder, maximumTokens: maximumTokens)
   }
 
-  /// The logits [T · V] of `tokens`, all of which attend to `retrieved`.
-  func read(_ tokens: [Int32], retrieving retrieved: [MemoryChunk]) -> [Float] {
+  /// The logits [T · V] of `tokens`, all of which attend to `retrieved` and to `cache`.
+  func read(
+    _ tokens: [Int32], retrieving retrieved: [MemoryChunk], cache: LocalCache? = nil
+  ) -> [Float] {
     pass.forward(
       Segment(
         tokens: tokens, targets: Segment.shifted(tokens),
-        blocks: [.init(queries: 0..<tokens.count, chunks: retrieved)]))
+        blocks: [.init(queries: 0..<tokens.count, chunks: retrieved)]), cache: cache)
     return pass.logits(Array(tokens.indices)).flatMap { $0 }
   }
 
