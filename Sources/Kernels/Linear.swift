@@ -31,21 +31,30 @@ struct TileGrid {
     count = columnTiles * ((rows + rowStep - 1) / rowStep)
   }
 
+  /// One tile, for a thread that works alone: each operand is packed once.
+  init(wholeRows rows: Int, columns: Int) {
+    (self.rows, self.columns, rowStep, columnStep) = (rows, columns, max(1, rows), max(1, columns))
+    (columnTiles, count) = (1, min(1, rows * columns))
+  }
+
   func tile(_ index: Int) -> (rows: Range<Int>, columns: Range<Int>) {
     let (r, c) = (index / columnTiles * rowStep, index % columnTiles * columnStep)
     return (r..<min(rows, r + rowStep), c..<min(columns, c + columnStep))
   }
 }
 
-/// y[T,N] (= or +=) alpha x[T,K] W[N,K]^T (+ bias[N])
+/// y[T,N] (= or +=) alpha x[T,K] W[N,K]^T (+ bias[N]); `isWhole`: not cut into tiles.
 public func linearForward(
   _ y: MutableFloats, _ x: Floats, _ w: any RowPanels, tokens: Int, bias: Floats? = nil,
-  accumulate: Bool = false, alpha: Float = 1, workers: Workers, scratch: Scratch
+  accumulate: Bool = false, alpha: Float = 1, isWhole: Bool = false, workers: Workers,
+  scratch: Scratch
 ) {
   let (n, k) = (w.rows, w.columns)
   // A narrow weight's tiles take all tokens: each of its panels is expanded once.
-  let grid = TileGrid(
-    rows: tokens, columns: n, inner: k, rowLimit: w.isDense ? 1024 : max(1, tokens))
+  let grid =
+    isWhole
+    ? TileGrid(wholeRows: tokens, columns: n)
+    : TileGrid(rows: tokens, columns: n, inner: k, rowLimit: w.isDense ? 1024 : max(1, tokens))
   workers.forEach(tiles: grid.count) { index, worker in
     let (rows, columns) = grid.tile(index)
     let panel = w.panel(
