@@ -76,7 +76,8 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport"),
     .testTarget(name: "ShardIOTests", dependencies: ["ShardIO", "Safetensors", "TestSupport"]),
-    .testTarget(name: "RecordsTests", dependencies: ["Records", "ShardIO", "TestSupport"]),
+    .testTarget(
+      name: "RecordsTests", dependencies: ["Records", "ShardIO", "Safetensors", "TestSupport"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"]),
     .testTarget(
       name: "TokenizationTests",

@@ -17,7 +17,7 @@ public final class DecoderPass {
   var gradients: GradientBuffers?
   private(set) var tokens: [Int32] = []
   private(set) var gathered: [GatheredMemory]
-  private var captured: [(keys: FloatBuffer, values: FloatBuffer)]
+  private(set) var captured: [(keys: FloatBuffer, values: FloatBuffer)]
   private(set) var localTable: RotaryTable
 
   /// What the running segment continues.
@@ -63,24 +63,40 @@ public final class DecoderPass {
   ///   - cache: the tokens before the segment, which every query attends to as to its own segment;
   ///     the segment's join them. Not for training.
   public func forward(_ segment: Segment, dropoutSeed: UInt64? = nil, cache: LocalCache? = nil) {
+    begin(segment, dropoutSeed: dropoutSeed, cache: cache)
+    defer { cache?.grow(by: segment.tokens.count) }
+    embed()
+    run(0..<configuration.layerCount)
+  }
+
+  /// Makes `segment` the running one.
+  func begin(_ segment: Segment, dropoutSeed: UInt64? = nil, cache: LocalCache? = nil) {
     let count = segment.tokens.count
     precondition(count > 0 && count <= maximumTokens, "a segment of \(count) tokens")
     precondition(cache == nil || gradients == nil, "a training pass has no cache")
     tokens = segment.tokens
     self.cache = cache
-    defer { cache?.grow(by: count) }
     adapters.dropoutSeed = dropoutSeed
     prepareMemory(segment)
-    let width = configuration.hiddenSize
+  }
+
+  /// Puts the tokens' embeddings into the residual stream.
+  func embed() {
     let embedding =
       decoder.trainedEmbedding.map {
         DensePanels($0.value.floats, rows: $0.shape[0], columns: $0.shape[1]) as any RowPanels
       } ?? decoder.embedding
     gatherRows(
-      residual.pointer, table: embedding, ids: tokens, count: count, workers: compute.workers)
-    for layer in decoder.layers {
+      residual.pointer, table: embedding, ids: tokens, count: tokens.count,
+      workers: compute.workers)
+  }
+
+  /// Carries the residual stream through `layers`.
+  func run(_ layers: Range<Int>) {
+    let count = tokens.count
+    for layer in decoder.layers[layers] {
       let a = activations(of: layer.index)
-      a.input.copy(from: residual.floats, count: count * width)
+      a.input.copy(from: residual.floats, count: count * configuration.hiddenSize)
       attentionForward(layer, a, count)
       mlpForward(layer, a, count)
     }
