@@ -76,7 +76,8 @@ let package = Package(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport"),
     .testTarget(name: "ShardIOTests", dependencies: ["ShardIO", "Safetensors", "TestSupport"]),
     .testTarget(
-      name: "RecordsTests", dependencies: ["Records", "ShardIO", "CXXHash", "TestSupport"]),
+      name: "RecordsTests",
+      dependencies: ["Records", "ShardIO", "Safetensors", "CXXHash", "TestSupport"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"]),
     .testTarget(
       name: "TokenizationTests",

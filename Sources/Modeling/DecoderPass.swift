@@ -17,7 +17,7 @@ public final class DecoderPass {
   var gradients: GradientBuffers?
   public private(set) var tokens: [Int32] = []
   private(set) var gathered: [GatheredMemory]
-  private var captured: [(keys: FloatBuffer, values: FloatBuffer)]
+  private(set) var captured: [(keys: FloatBuffer, values: FloatBuffer)]
   private(set) var localTable: RotaryTable
 
   /// Sees the residual stream, (T, d), before every layer of a forward pass.
@@ -66,30 +66,47 @@ public final class DecoderPass {
   ///   - cache: the tokens before the segment, which every query attends to as to its own segment;
   ///     the segment's join them. Not for training.
   public func forward(_ segment: Segment, dropoutSeed: UInt64? = nil, cache: LocalCache? = nil) {
+    begin(segment, dropoutSeed: dropoutSeed, cache: cache)
+    defer { cache?.grow(by: segment.tokens.count) }
+    embed()
+    run(0..<configuration.layerCount)
+  }
+
+  /// Makes `segment` the running one.
+  func begin(_ segment: Segment, dropoutSeed: UInt64? = nil, cache: LocalCache? = nil) {
     let count = segment.tokens.count
     precondition(count > 0 && count <= maximumTokens, "a segment of \(count) tokens")
     precondition(cache == nil || gradients == nil, "a training pass has no cache")
     tokens = segment.tokens
     self.cache = cache
-    defer { cache?.grow(by: count) }
     adapters.dropoutSeed = dropoutSeed
     prepareMemory(segment)
-    let width = configuration.hiddenSize
+  }
+
+  /// Puts the tokens' embeddings into the residual stream.
+  func embed() {
     let embedding =
       decoder.trainedEmbedding.map {
         DensePanels($0.value.floats, rows: $0.shape[0], columns: $0.shape[1]) as any RowPanels
       } ?? decoder.embedding
     gatherRows(
-      residual.pointer, table: embedding, ids: tokens, count: count, workers: compute.workers)
+      residual.pointer, table: embedding, ids: tokens, count: tokens.count,
+      workers: compute.workers)
     if configuration.embeddingScale != 1 {
       scale(
-        residual.pointer, configuration.embeddingScale, count: count * width,
-        workers: compute.workers)
+        residual.pointer, configuration.embeddingScale,
+        count: tokens.count * configuration.hiddenSize, workers: compute.workers)
     }
-    for layer in decoder.layers {
-      observer?(layer.index, UnsafeBufferPointer(start: residual.floats, count: count * width))
+  }
+
+  /// Carries the residual stream through `layers`.
+  func run(_ layers: Range<Int>) {
+    let count = tokens.count
+    let values = count * configuration.hiddenSize
+    for layer in decoder.layers[layers] {
+      observer?(layer.index, UnsafeBufferPointer(start: residual.floats, count: values))
       let a = activations(of: layer.index)
-      a.input.copy(from: residual.floats, count: count * width)
+      a.input.copy(from: residual.floats, count: count * configuration.hiddenSize)
       attentionForward(layer, a, count)
       mlpForward(layer, a, count)
     }

@@ -7,6 +7,7 @@ public enum RecordReader {
   case plan(PlanReader)
   case scores(ScoreReader)
   case memory(MemoryReader)
+  case states(StateReader)
 
   /// Reads block 0.
   public init(sources: [any ByteSource]) throws {
@@ -17,6 +18,7 @@ public enum RecordReader {
     case .plan: self = .plan(try PlanReader(reader))
     case .scores: self = .scores(try ScoreReader(reader))
     case .memory: self = .memory(try MemoryReader(reader))
+    case .states: self = .states(try StateReader(reader))
     }
   }
 
@@ -28,6 +30,7 @@ public enum RecordReader {
     case .plan(let reader): try reader.next() != nil
     case .scores(let reader): try reader.next() != nil
     case .memory(let reader): try reader.next() != nil
+    case .states(let reader): try reader.next() != nil
     }
   }
 }
