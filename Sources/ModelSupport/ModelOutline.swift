@@ -1,6 +1,7 @@
 import Modeling
 import Records
 import Tokenization
+import ToolSupport
 import Weights
 
 /// A model's shape and the memory it is to have, known before any weight is loaded.
@@ -9,8 +10,11 @@ public struct ModelOutline: Sendable {
   public let configuration: LlamaConfiguration
   public let memory: MemoryConfiguration?
 
-  /// - Parameter memory: the memory's configuration for a decoder of so many layers, nil without one.
+  /// - Parameters:
+  ///   - path: of a `.gguf` file or a folder, or a hub name (see `resolveModel`).
+  ///   - memory: the memory's configuration for a decoder of so many layers, nil without one.
   public init(path: String, memory: (Int) -> MemoryConfiguration?) throws {
+    let path = try resolveModel(path)
     files = try ModelFiles.open(path: path)
     let fields = files.configuration
     configuration = try naming(path) { try LlamaConfiguration(huggingFace: fields) }
