@@ -17,6 +17,8 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     // SIMD helpers that Swift cannot spell: headers only, inlined into Kernels
     .target(name: "CKernels"),
+    // libsentencepiece is C++: a shim that Swift can call (Debian: libsentencepiece-dev)
+    .target(name: "CSentencePiece", linkerSettings: [.linkedLibrary("sentencepiece")]),
 
     // MARK: - Bytes and records
     .target(name: "Safetensors"),  // the buffer format and its JSON
@@ -26,7 +28,7 @@ let package = Package(
 
     // MARK: - Numerics and models
     .target(name: "Kernels", dependencies: ["COpenBLAS", "CKernels"]),
-    .target(name: "Tokenization"),
+    .target(name: "Tokenization", dependencies: ["Weights", "CSentencePiece"]),
     .target(name: "Chunking", dependencies: ["Tokenization"]),  // documents to chunks of ids
     .target(name: "Weights", dependencies: ["Safetensors"]),
     .target(name: "Modeling", dependencies: ["Kernels", "Weights", "Safetensors"]),
@@ -50,7 +52,7 @@ let package = Package(
     .executableTarget(
       name: "ml-chunk",
       dependencies: [
-        "ToolSupport", "Records", "ShardIO", "Chunking", "Tokenization", "Weights", parser,
+        "ToolSupport", "Records", "ShardIO", "Chunking", "Tokenization", parser,
       ]),
     .executableTarget(
       name: "ml-embed",

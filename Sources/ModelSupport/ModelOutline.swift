@@ -25,8 +25,8 @@ public struct ModelOutline: Sendable {
   /// Bytes of the files that the weights lie in.
   public var fileBytes: Int { files.byteCount }
 
-  /// Refuses chunks that another tokenizer made: by digest where the model carries its tokenizer, else
-  /// by the size of the vocabulary.
+  /// Refuses chunks that another tokenizer made: by the size of the vocabulary, and by
+  /// digest where the file or folder has a tokenizer.
   ///
   /// - Throws: `ModelError` naming both.
   public func check(_ tokenizer: TokenizerIdentity) throws {
@@ -36,11 +36,7 @@ public struct ModelOutline: Sendable {
         "the chunks were made by tokenizer \(tokenizer.name) with \(tokenizer.vocabularySize) "
           + "tokens, but \(files.name) has \(vocabulary)")
     }
-    guard let file = files.gguf else { return }
-    let own = try GGUFTokenizer(file)
-    let digest = BytePairTokenizer.digest(
-      tokens: own.tokens, merges: own.merges, tokenTypes: own.tokenTypes,
-      preTokenizer: own.preTokenizer)
+    guard let digest = try TokenizerFiles.digest(path: files.path) else { return }
     guard tokenizer.digest == digest else {
       throw ModelError(
         "the chunks were made by tokenizer \(tokenizer.name) (\(tokenizer.digest)), but "

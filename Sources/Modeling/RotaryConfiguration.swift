@@ -101,8 +101,10 @@ public struct RotaryConfiguration: Sendable, Equatable {
 
   /// Whether the angles change with the length of the sequence.
   var dependsOnLength: Bool {
-    if case .dynamic = scaling { return true }
-    return false
+    switch scaling {
+    case .dynamic, .longrope: true
+    case .none, .linear, .yarn, .llama3: false
+    }
   }
 
   /// The table of `positions` in a sequence of `length` positions, which decides a dynamic base.

@@ -18,7 +18,7 @@ ARROWS = {
     "ShardIO": "Safetensors CZstd CXXHash",
     "Records": "Safetensors ShardIO",
     "Kernels": "COpenBLAS CKernels",
-    "Tokenization": "",
+    "Tokenization": "Weights CSentencePiece",
     "Chunking": "Tokenization",
     "Weights": "Safetensors",
     "Modeling": "Safetensors Kernels Weights",
