@@ -108,11 +108,7 @@ struct MLChunk: ParsableCommand {
 
   func run() throws {
     let cost = CostLine()
-<<<<<<< HEAD
-    let tokenizer = try TokenizerFiles.open(path: self.tokenizer)
-=======
-    let tokenizer = try openTokenizer(resolveModel(self.tokenizer))
->>>>>>> main
+    let tokenizer = try TokenizerFiles.open(path: resolveModel(self.tokenizer))
     if separator == .eos && tokenizer.endOfSequence == nil {
       throw ToolError("\(self.tokenizer): no end-of-text token for --separator eos")
     }
