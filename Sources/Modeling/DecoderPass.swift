@@ -80,7 +80,7 @@ public final class DecoderPass {
       residual.pointer, table: embedding, ids: tokens, count: count, workers: compute.workers)
     for layer in decoder.layers {
       let a = activations(of: layer.index)
-      a.input.copy(from: residual.floats, count: count * width)
+      if layer.index >= lowest { a.input.copy(from: residual.floats, count: count * width) }
       attentionForward(layer, a, count)
       mlpForward(layer, a, count)
     }
