@@ -106,7 +106,7 @@ public final class DecoderPass {
     for layer in decoder.layers[layers] {
       observer?(layer.index, UnsafeBufferPointer(start: residual.floats, count: values))
       let a = activations(of: layer.index)
-      a.input.copy(from: residual.floats, count: count * configuration.hiddenSize)
+      if layer.index >= lowest { a.input.copy(from: residual.floats, count: values) }
       attentionForward(layer, a, count)
       mlpForward(layer, a, count)
     }

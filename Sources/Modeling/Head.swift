@@ -33,7 +33,9 @@ extension DecoderPass {
   /// - Returns: Σ nll over the scored targets, in nats.
   public func backward(_ targets: [Int32], scale: Float) -> Double {
     guard let gradients else { preconditionFailure("a pass made for evaluation") }
-    fill(gradients.residual.pointer, 0, count: tokens.count * configuration.hiddenSize)
+    fill(
+      gradients.residual.pointer, 0, count: tokens.count * configuration.hiddenSize,
+      workers: compute.workers)
     var sum = 0.0
     eachHeadPanel(targets) { panel in
       sum += panel.losses(gradientScale: scale).reduce(0, +)

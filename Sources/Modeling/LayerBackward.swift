@@ -74,9 +74,10 @@ extension DecoderPass {
     _ layer: DecoderLayer, _ a: Activations, _ g: GradientBuffers, _ count: Int
   ) {
     let c = configuration
-    fill(g.query.pointer, 0, count: count * c.queryWidth)
-    fill(g.key.pointer, 0, count: count * c.keyValueWidth)
-    fill(g.value.pointer, 0, count: count * c.keyValueWidth)
+    let workers = compute.workers
+    fill(g.query.pointer, 0, count: count * c.queryWidth, workers: workers)
+    fill(g.key.pointer, 0, count: count * c.keyValueWidth, workers: workers)
+    fill(g.value.pointer, 0, count: count * c.keyValueWidth, workers: workers)
     var gateGradient = [Double](repeating: 0, count: c.queryHeads)
     gateGradient.withUnsafeMutableBufferPointer { gates in
       Kernels.attentionBackward(
@@ -86,7 +87,7 @@ extension DecoderPass {
         q: a.query.floats, k: a.key.floats, v: a.value.floats, tokens: count,
         shape: attentionShape,
         blocks: blocks(of: layer, count: count), gates: layer.retrievalGate?.value.floats,
-        window: c.window(layer: layer.index), workers: compute.workers, scratch: compute.scratch)
+        window: c.window(layer: layer.index), workers: workers, scratch: compute.scratch)
     }
     if let gradient = layer.retrievalGate?.gradient {
       for head in 0..<c.queryHeads { gradient.pointer[head] += Float(gateGradient[head]) }

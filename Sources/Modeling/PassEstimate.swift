@@ -1,3 +1,5 @@
+import Kernels
+
 /// What a decoder and a pass over it will take, known before either is made.
 ///
 /// Bytes follow the buffers of `Activations`, `GradientBuffers`, `DecoderPass`, `HeadPanel` and the
@@ -84,7 +86,13 @@ public struct PassEstimate: Sendable {
     var (own, shared) = (rows, 4 * tokens * c.queryWidth)
     if !residency.expands(c) {
       let widest = max(c.hiddenSize, c.queryWidth, c.intermediateSize)
-      own = max(own, 256 * widest)
+      for (rows, columns) in [
+        (c.queryWidth, c.hiddenSize), (c.hiddenSize, c.queryWidth),
+        (c.intermediateSize, c.hiddenSize), (c.hiddenSize, c.intermediateSize),
+        (c.vocabularySize, c.hiddenSize),
+      ] {
+        own = max(own, narrowPanelCount(rows: rows, columns: columns))
+      }
       shared = max(shared, max(4 << 20, 64 * widest))
     }
     return (threads * own + shared) * Self.float
