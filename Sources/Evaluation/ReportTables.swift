@@ -13,6 +13,16 @@ extension Report {
         "Protocol `stream`: a document is read once, segment after segment, with the memory of "
         + "what came before; all but its first token are scored.\n"
     }
+    if let window = rows[0].result.window {
+      text +=
+        "Protocol `window`, as published: of windows of \(grouped(window.length)) tokens, one every "
+        + "\(grouped(window.stride)), the last "
+        + "\(grouped(window.length - window.firstScored)) tokens are scored; "
+        + "the last \(grouped(min(window.length, window.lastContext))) are one segment, those before "
+        + "are read in segments of \(grouped(window.prefillTokens)). Documents of fewer than "
+        + "\(grouped(window.filterLength)) tokens are left out; they begin "
+        + "\(window.bos ? "with" : "without") the beginning-of-text token.\n"
+    }
     return text
   }
 
@@ -108,11 +118,13 @@ extension Report {
   }
 
   func systemTable(showsCost: Bool) -> String {
+    let showsCache = rows.contains { $0.result.system.context != nil }
     let header =
       [
         "system", "model", "adapter", "k", "memory tokens", "eviction", "reset", "query tokens",
         "block tokens", "seed",
-      ] + (showsCost ? ["seconds", "tokens/s"] : [])
+      ] + (showsCache ? ["cache of the context, MB"] : [])
+      + (showsCost ? ["seconds", "tokens/s"] : [])
     let cells = rows.map { row in
       let system = row.result.system
       var cells = [
@@ -125,6 +137,10 @@ extension Report {
         cells += ["\(memory.blockTokens)", memory.selection == .random ? "\(memory.seed)" : "—"]
       } else {
         cells += Array(repeating: "—", count: 7)
+      }
+      if showsCache {
+        cells.append(
+          system.context.map { fixed(Double($0.cacheBytes) / 1e6, 1) } ?? "—")
       }
       if showsCost {
         cells += [

@@ -16,11 +16,27 @@ public struct SystemLabel: Equatable, Sendable {
   public var adapter: Identity?
   /// nil: memory off.
   public var memory: MemoryLabel?
+  /// nil: a segment attends to itself and to memory.
+  public var context: ContextLabel?
+  /// How the rotary embedding was stretched for the run, such as `linear:4`; nil: as in the model.
+  public var ropeScaling: String?
 
-  public init(model: Identity, adapter: Identity? = nil, memory: MemoryLabel? = nil) {
+  public init(
+    model: Identity, adapter: Identity? = nil, memory: MemoryLabel? = nil,
+    context: ContextLabel? = nil, ropeScaling: String? = nil
+  ) {
     self.model = model
     self.adapter = adapter
     self.memory = memory
+    self.context = context
+    self.ropeScaling = ropeScaling
+  }
+
+  /// What sets the system apart beside its adapter and memory: "context 4096 + 4 sinks". nil where
+  /// nothing does.
+  public var variant: String? {
+    let parts = [context?.rules.name, ropeScaling.map { "RoPE \($0)" }].compactMap { $0 }
+    return parts.isEmpty ? nil : parts.joined(separator: ", ")
   }
 
   /// `off`, `recent`, `random` or `retrieved`.

@@ -9,9 +9,14 @@ public struct ModelOutline: Sendable {
   public let configuration: LlamaConfiguration
   public let memory: MemoryConfiguration?
 
-  /// - Parameter memory: the memory's configuration for a decoder of so many layers, nil without one.
-  public init(path: String, memory: (Int) -> MemoryConfiguration?) throws {
-    files = try ModelFiles.open(path: path)
+  /// - Parameters:
+  ///   - ropeScaling: in place of the model's own.
+  ///   - memory: the memory's configuration for a decoder of so many layers, nil without one.
+  public init(
+    path: String, ropeScaling: RopeScaling? = nil, memory: (Int) -> MemoryConfiguration?
+  ) throws {
+    let stored = try ModelFiles.open(path: path)
+    files = ropeScaling.map { stored.setting("rope_scaling", to: $0.json) } ?? stored
     let fields = files.configuration
     configuration = try naming(path) { try LlamaConfiguration(huggingFace: fields) }
     self.memory = memory(configuration.layerCount)
