@@ -34,7 +34,7 @@ let package = Package(
       name: "Embedding", dependencies: ["Kernels", "Weights", "Tokenization", "Safetensors"]),
     .target(name: "Indexing", dependencies: ["Kernels"]),
     .target(name: "Training", dependencies: ["Modeling", "Kernels"]),
-    .target(name: "Evaluation", dependencies: ["Modeling", "Safetensors"]),
+    .target(name: "Evaluation", dependencies: ["Modeling", "Indexing", "Safetensors"]),
 
     // MARK: - Tools: parse, open, loop, count, report
     .target(name: "ToolSupport", dependencies: ["ShardIO", "CZstd", "CZlib", parser]),
@@ -68,15 +68,15 @@ let package = Package(
       name: "ml-eval",
       dependencies: [
         "ToolSupport", "ModelSupport", "Records", "ShardIO", "Evaluation", "Modeling",
-        "Safetensors",
-        parser,
+        "Embedding", "Indexing", "Kernels", "Safetensors", "Tokenization", parser,
       ]),
 
     // MARK: - Tests: one bundle a module
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport"),
     .testTarget(name: "ShardIOTests", dependencies: ["ShardIO", "Safetensors", "TestSupport"]),
-    .testTarget(name: "RecordsTests", dependencies: ["Records", "ShardIO", "TestSupport"]),
+    .testTarget(
+      name: "RecordsTests", dependencies: ["Records", "ShardIO", "CXXHash", "TestSupport"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"]),
     .testTarget(
       name: "TokenizationTests",
@@ -86,7 +86,7 @@ let package = Package(
     .testTarget(
       name: "ModelingTests",
       dependencies: [
-        "Modeling", "Indexing", "Kernels", "Weights", "Safetensors", "TestSupport",
+        "Modeling", "Evaluation", "Indexing", "Kernels", "Weights", "Safetensors", "TestSupport",
       ]),
     .testTarget(
       name: "EmbeddingTests",

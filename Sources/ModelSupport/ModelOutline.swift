@@ -1,6 +1,7 @@
 import Modeling
 import Records
 import Tokenization
+import ToolSupport
 import Weights
 
 /// A model's shape and the memory it is to have, known before any weight is loaded.
@@ -10,11 +11,13 @@ public struct ModelOutline: Sendable {
   public let memory: MemoryConfiguration?
 
   /// - Parameters:
+  ///   - path: of a `.gguf` file or a folder, or a hub name (see `resolveModel`).
   ///   - ropeScaling: in place of the model's own.
   ///   - memory: the memory's configuration for a decoder of so many layers, nil without one.
   public init(
     path: String, ropeScaling: RopeScaling? = nil, memory: (Int) -> MemoryConfiguration?
   ) throws {
+    let path = try resolveModel(path)
     let stored = try ModelFiles.open(path: path)
     files = ropeScaling.map { stored.setting("rope_scaling", to: $0.json) } ?? stored
     let fields = files.configuration

@@ -15,10 +15,13 @@ public final class DecoderPass {
   /// The residual stream after the last layer, (T, d).
   let residual: FloatBuffer
   var gradients: GradientBuffers?
-  private(set) var tokens: [Int32] = []
+  public private(set) var tokens: [Int32] = []
   private(set) var gathered: [GatheredMemory]
   private var captured: [(keys: FloatBuffer, values: FloatBuffer)]
   private(set) var localTable: RotaryTable
+
+  /// Sees the residual stream, (T, d), before every layer of a forward pass.
+  public var observer: ((_ layer: Int, _ residual: UnsafeBufferPointer<Float>) -> Void)?
 
   /// What the running segment continues.
   private(set) var cache: LocalCache?
@@ -78,7 +81,13 @@ public final class DecoderPass {
       } ?? decoder.embedding
     gatherRows(
       residual.pointer, table: embedding, ids: tokens, count: count, workers: compute.workers)
+    if configuration.embeddingScale != 1 {
+      scale(
+        residual.pointer, configuration.embeddingScale, count: count * width,
+        workers: compute.workers)
+    }
     for layer in decoder.layers {
+      observer?(layer.index, UnsafeBufferPointer(start: residual.floats, count: count * width))
       let a = activations(of: layer.index)
       a.input.copy(from: residual.floats, count: count * width)
       attentionForward(layer, a, count)
@@ -90,14 +99,16 @@ public final class DecoderPass {
   private func prepareMemory(_ segment: Segment) {
     let count = (cache?.count ?? 0) + segment.tokens.count
     let rope = configuration.rope
+    // One token more is no reason for a new table, unless the angles depend on the length.
+    let end = rope.dependsOnLength ? count : max(count, cache?.capacity ?? 0)
     guard let memory = decoder.memory else {
-      localTable = table(positions: 0..<count, length: count)
+      localTable = table(positions: 0..<end, length: count)
       return
     }
     let longest = segment.blocks.map { $0.chunks.reduce(0) { $0 + $1.tokens } }.max() ?? 0
     let first = memory.positions == .zero ? 1 : 0
     let length = memory.positions == .zero ? count + 1 : count + longest
-    localTable = table(positions: first..<first + count, length: length)
+    localTable = table(positions: first..<first + end, length: length)
     let hasMemory = longest > 0
     for (slot, target) in gathered.enumerated() where hasMemory {
       target.gather(
@@ -117,8 +128,9 @@ public final class DecoderPass {
 
   /// The table of local positions, made again only when the positions or the length changed.
   private func table(positions: Range<Int>, length: Int) -> RotaryTable {
-    if let tableKey, tableKey == (positions, length) { return localTable }
-    tableKey = (positions, length)
+    let key = (positions, configuration.rope.dependsOnLength ? length : 0)
+    if let tableKey, tableKey == key { return localTable }
+    tableKey = key
     return configuration.rope.table(positions: positions, length: length)
   }
 

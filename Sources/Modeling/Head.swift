@@ -47,6 +47,11 @@ extension DecoderPass {
   private func embeddingBackward(_ residual: FloatBuffer) {
     guard let gradient = decoder.trainedEmbedding?.gradient else { return }
     let width = configuration.hiddenSize
+    if configuration.embeddingScale != 1 {
+      Kernels.scale(
+        residual.pointer, configuration.embeddingScale, count: tokens.count * width,
+        workers: compute.workers)
+    }
     for (position, token) in tokens.enumerated() where Int(token) == configuration.paddingToken {
       (residual.pointer + position * width).update(repeating: 0, count: width)
     }
@@ -95,7 +100,7 @@ private struct HeadPanel {
     rmsNormForward(
       normed.pointer, inverseRMS: inverse.pointer, hidden.floats,
       pass.decoder.finalNorm.value.floats, tokens: count, width: c.hiddenSize,
-      epsilon: c.normEpsilon, workers: pass.compute.workers)
+      epsilon: c.normEpsilon, offset: c.normOffset, workers: pass.compute.workers)
     linearForward(
       logits.pointer, normed.floats, pass.decoder.head, tokens: count, bias: nil,
       accumulate: false, workers: pass.compute.workers, scratch: pass.compute.scratch)
@@ -124,7 +129,8 @@ private struct HeadPanel {
     let norm = pass.decoder.finalNorm
     rmsNormBackward(
       dHidden.pointer, norm.gradient?.pointer, dNormed.floats, hidden.floats, norm.value.floats,
-      inverseRMS: inverse.floats, tokens: count, width: width, workers: pass.compute.workers)
+      inverseRMS: inverse.floats, tokens: count, width: width,
+      offset: pass.configuration.normOffset, workers: pass.compute.workers)
     for (index, row) in rows.enumerated() {
       addScaled(
         residual.pointer + row * width, dHidden.floats + index * width, 1, count: width,

@@ -56,7 +56,9 @@ public struct PassEstimate: Sendable {
   private func hidden(_ adapter: AdapterConfiguration?, layers: Int) -> Int {
     guard let adapter else { return 0 }
     let widest = adapter.targets.map { configuration.linearShape($0).columns }.max() ?? 0
-    return adapter.rank * (adapter.targets.count * layers + 1)
+    // A fused module's adapter keeps its own for each part.
+    let parts = adapter.targets.reduce(0) { $0 + (AdapterConfiguration.fused[$1]?.count ?? 1) }
+    return adapter.rank * (parts * layers + 1)
       + (adapter.dropout > 0 ? widest : 0)
   }
 

@@ -125,7 +125,7 @@ struct MLChunk: ParsableCommand {
 
   func run() throws {
     let cost = CostLine()
-    let tokenizer = try openTokenizer(self.tokenizer)
+    let tokenizer = try openTokenizer(resolveModel(self.tokenizer))
     if separator == .eos && tokenizer.endOfSequence == nil {
       throw ToolError("\(self.tokenizer): no end-of-text token for --separator eos")
     }

@@ -23,6 +23,9 @@ struct RowText {
     case .scores(let reader):
       guard let batch = try reader.next() else { return nil }
       return each(batch.rows.prefix(limit)) { $0.line($1) }
+    case .memory(let reader):
+      guard let rows = try reader.next() else { return nil }
+      return each(rows.prefix(limit)) { $0.line($1) }
     }
   }
 
@@ -84,6 +87,13 @@ struct RowText {
     let nll = score.nll.isFinite ? "\(score.nll)" : "null"
     add("{\"row\":\(score.row),\"offset\":\(score.offset),\"nll\":\(nll)")
     add(",\"scored\":\(score.scored)}\n")
+  }
+
+  private mutating func line(_ chunk: MemoryRow) {
+    add("{\"row\":\(chunk.row),\"length\":\(chunk.length),\"hits\":\(chunk.hits)")
+    add(",\"last_use\":\(chunk.lastUse),\"text\":")
+    add(JSONValue.string(String(decoding: chunk.text, as: UTF8.self)).encoded)
+    add("}\n")
   }
 
   private mutating func add(_ text: String) { bytes += text.utf8 }

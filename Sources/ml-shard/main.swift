@@ -6,7 +6,7 @@ struct MLShard: ParsableCommand {
     commandName: "ml-shard",
     abstract: "Looks into shards, checks them and joins them.",
     discussion: helpDiscussion(
-      "A shard (.mls) holds chunks, embeddings, a plan or scores. INPUT is a file or - for "
+      "A shard (.mls) holds chunks, embeddings, a plan, scores or a memory. INPUT is a file or - for "
         + "standard input, which is also read when none is named.",
       examples: [
         "ml-shard head -n 2 chunks.mls",

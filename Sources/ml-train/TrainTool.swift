@@ -75,10 +75,11 @@ struct TrainTool: ParsableCommand {
     let census = input.census
     let loaded = try plan.map { try LoadedPlan(path: $0, for: census) }
     let lanes = try self.lanes(census, loaded)
-    let settings = try training.options(
+    var settings = try training.options(
       microSteps: try stepCount(input, lanes), lanes: lanes.count, seed: options.seed)
     let outline = try self.outline(census)
     try outline.check(census.parameters.tokenizer)
+    settings.adapter = try settings.adapter.fitted(to: outline.configuration)
     let estimate = try estimateMemory(outline, settings, census, loaded, lanes)
     let store = try makeStore(folder)
     let model = try LoadedModel(

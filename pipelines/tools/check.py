@@ -25,7 +25,7 @@ ARROWS = {
     "Embedding": "Safetensors Kernels Weights Tokenization",
     "Indexing": "Kernels",
     "Training": "Kernels Modeling",
-    "Evaluation": "Safetensors Modeling",
+    "Evaluation": "Safetensors Modeling Indexing",
     "ToolSupport": "ShardIO CZstd CZlib ArgumentParser",
     "ModelSupport": "ToolSupport ShardIO Records Safetensors Weights Tokenization Modeling ArgumentParser",
     "TestSupport": "Safetensors",
