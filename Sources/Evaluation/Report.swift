@@ -164,6 +164,7 @@ public struct Report {
     case nil: 0
     case .recent: 1
     case .random: 2
+    case .oracle: 5
     case .nearest: row.result.system.memory?.query == .previous ? 3 : 4
     }
   }

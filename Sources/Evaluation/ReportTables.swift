@@ -53,6 +53,11 @@ extension Report {
         "† The query is the very text that is predicted: the retriever sees the future, so this "
           + "number is not a probability and is not comparable with the others.")
     }
+    if rows.contains(where: { $0.result.system.memory?.selection == .oracle }) {
+      lines.append(
+        "Memory `oracle`: in a sample of the segments the chunks were chosen by how much each alone "
+          + "helps; elsewhere as in the plan that `ml-eval oracle` was given.")
+    }
     let overall = rows[0].result.overall
     let bootstraps = rows.map(\.result.bootstrap).reduce(into: [Bootstrap]()) {
       if !$0.contains($1) { $0.append($1) }

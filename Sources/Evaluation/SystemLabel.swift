@@ -39,19 +39,21 @@ public struct SystemLabel: Equatable, Sendable {
     return parts.isEmpty ? nil : parts.joined(separator: ", ")
   }
 
-  /// `off`, `recent`, `random` or `retrieved`.
+  /// `off`, `recent`, `random`, `retrieved` or `oracle`.
   public var memoryName: String { memory?.selection.memoryName ?? "off" }
 
-  /// Whether chunks were chosen by a query that contains the text to predict: what comes out is
+  /// Whether chunks were chosen by the text to predict, or a query that contains it: what comes out is
   /// then not a probability.
-  public var seesFuture: Bool { memory?.selection == .nearest && memory?.query == .current }
+  public var seesFuture: Bool {
+    memory?.selection == .oracle || memory?.selection == .nearest && memory?.query == .current
+  }
 }
 
 /// What a plan says of itself.
 public struct MemoryLabel: Equatable, Sendable {
-  /// `ml-index --select`.
+  /// `ml-index --select`, or the choice of `ml-eval oracle`.
   public enum Selection: String, Sendable, CaseIterable {
-    case recent, random, nearest
+    case recent, random, nearest, oracle
 
     public var memoryName: String { self == .nearest ? "retrieved" : rawValue }
   }

@@ -68,7 +68,9 @@ struct LanguageModel: ParsableCommand {
     let input = try ChunkInput(chunks)
     let window = try windowProtocol(input.census)
     let loaded = try plan.map { try LoadedPlan(path: $0, for: input.census) }
-    let outline = try outline(input.census, hasPlan: loaded != nil)
+    let outline = try modelOptions.outline(
+      input.census, adapter: adapter, hasMemory: loaded != nil,
+      ropeScaling: contextOptions.ropeScaling)
     let context = try contextOptions.rules(hasPlan: loaded != nil).map {
       try ContextLabel($0, census: input.census, model: outline.configuration)
     }
@@ -100,24 +102,6 @@ struct LanguageModel: ParsableCommand {
     case (.stream, _?):
       throw ToolError("the chunks are windows (ml-chunk --window): they need --protocol window")
     }
-  }
-
-  private func outline(_ census: ChunkCensus, hasPlan: Bool) throws -> ModelOutline {
-    let stored = try adapter.flatMap { try LoadedModel.memory(ofAdapter: $0) }
-    let outline = try ModelOutline(
-      path: modelOptions.model, ropeScaling: contextOptions.ropeScaling
-    ) { layerCount in
-      // Gates and positions are the adapter's also where the memory is off.
-      guard hasPlan || stored != nil else { return nil }
-      return modelOptions.memory(
-        layerCount: layerCount, chunkTokens: census.parameters.chunkTokens, adapter: stored,
-        layers: {
-          stored?.retrievalLayers
-            ?? ModelOptions.everyFourth(from: $0, layerCount: layerCount)
-        })
-    }
-    try outline.check(census.parameters.tokenizer)
-    return outline
   }
 
   /// The plan is an input, so its digest names it and not its path.

@@ -32,6 +32,9 @@ final class NaiveReader {
     for layer in context.indices { context[layer].removeSubrange(places) }
   }
 
+  /// Takes back what was read from token `start` on, the context aside.
+  func dropKept(from start: Int) { kept.removeSubrange(start...) }
+
   func forgetAll() { forget(0..<context[0].count) }
 
   /// The negative log-likelihoods of every token after `token`.
