@@ -4,7 +4,7 @@ python3 -c "
 import json
 text = ''.join(json.loads(line)['text'] for line in open('$READY/demo.jsonl'))
 open('book.txt', 'w').write(text[:6000])"
-generate="ml-eval generate -q --model $MODEL --retriever $RETRIEVER --context 512 --memory-source own"
+generate="ml-eval generate -q --no-provenance --model $MODEL --retriever $RETRIEVER --context 512 --memory-source own"
 $generate --max-tokens 0 --save-memory book.mls book.txt
 ml-shard check book.mls
 ml-shard view book.mls | head -n 2 | cut -c 1-60
