@@ -108,7 +108,9 @@ let package = Package(
       ]),
     .testTarget(
       name: "EvaluationTests",
-      dependencies: ["Evaluation", "Modeling", "Safetensors", "TestSupport"]),
+      dependencies: [
+        "Evaluation", "Modeling", "Records", "Safetensors", "TestSupport", "ToolSupport", "Weights",
+      ]),
     .testTarget(
       name: "ModelSupportTests",
       dependencies: [

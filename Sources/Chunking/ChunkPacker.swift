@@ -17,22 +17,35 @@ public struct PackedChunk: Equatable, Sendable {
   public var segment: Int32
   /// That of the document which the chunk's first token is from.
   public var source: UInt8
+  /// Where `document` is a window: the number of the document that it is a window of.
+  public var origin: Int64?
 
   public init(
-    tokens: [Int32], document: Int64, ordinal: Int32, segment: Int32, source: UInt8
+    tokens: [Int32], document: Int64, ordinal: Int32, segment: Int32, source: UInt8,
+    origin: Int64? = nil
   ) {
     self.tokens = tokens
     self.document = document
     self.ordinal = ordinal
     self.segment = segment
     self.source = source
+    self.origin = origin
   }
 }
 
-/// Cuts documents into chunks. A document without tokens leaves no trace.
-public struct ChunkPacker: Sendable {
-  public typealias Sink = (PackedChunk) throws -> Void
+/// Cuts documents as they come.
+public protocol DocumentPacker: Sendable {
+  typealias Sink = (PackedChunk) throws -> Void
 
+  /// Adds a document and hands over the chunks that it completes.
+  mutating func append(_ ids: [Int32], source: UInt8, to sink: Sink) throws
+
+  /// Hands over what the last document left.
+  mutating func finish(to sink: Sink) throws
+}
+
+/// Cuts documents into chunks. A document without tokens leaves no trace.
+public struct ChunkPacker: DocumentPacker {
   private let chunkTokens: Int
   private let chunksPerSegment: Int
   private let packing: Packing
@@ -54,7 +67,6 @@ public struct ChunkPacker: Sendable {
     chunksPerSegment = segmentTokens / chunkTokens
   }
 
-  /// Adds a document and hands over the chunks that it completes.
   public mutating func append(_ ids: [Int32], source: UInt8, to sink: Sink) throws {
     if ids.isEmpty { return }
     switch packing {

@@ -24,15 +24,18 @@ public struct DocumentEncoder: Sendable {
   private let tokenizer: any Tokenizer
   private let parser: DocumentParser
   private let specialTokens: SpecialTokenHandling
+  private let firstToken: Int32?
   private let threads: Int
 
+  /// - Parameter firstToken: put before the tokens of every document that has any.
   public init(
     tokenizer: any Tokenizer, parser: DocumentParser, specialTokens: SpecialTokenHandling,
-    threads: Int
+    firstToken: Int32? = nil, threads: Int
   ) {
     self.tokenizer = tokenizer
     self.parser = parser
     self.specialTokens = specialTokens
+    self.firstToken = firstToken
     self.threads = max(1, threads)
   }
 
@@ -67,6 +70,11 @@ public struct DocumentEncoder: Sendable {
         result[part.0].ids = encoded[number]
       } else {
         result[part.0].ids += encoded[number]
+      }
+    }
+    if let firstToken {
+      for index in result.indices where !result[index].ids.isEmpty {
+        result[index].ids.insert(firstToken, at: 0)
       }
     }
     return result

@@ -24,6 +24,12 @@ struct FieldReader {
     try field(key, Self.kind(range)) { Self.integer($0, range) }
   }
 
+  /// nil where the field is null; the field itself is required.
+  func optionalInteger(_ key: String, in range: ClosedRange<Int>) throws -> Int? {
+    let value = try field(key, "a whole number or null") { $0 }
+    return value == .null ? nil : try integer(key, in: range)
+  }
+
   func integers(_ key: String, in range: ClosedRange<Int>) throws -> [Int] {
     try elements(key, Self.kind(range)) { Self.integer($0, range) }
   }
@@ -31,6 +37,11 @@ struct FieldReader {
   func numbers(_ key: String) throws -> [Double] {
     try elements(key, "a number") { $0.doubleValue.flatMap { $0.isFinite ? $0 : nil } }
   }
+
+  func boolean(_ key: String) throws -> Bool { try field(key, "a boolean", \.boolValue) }
+
+  /// Whether the object has the field at all.
+  func has(_ key: String) -> Bool { fields[key] != nil }
 
   func choice<Choice: RawRepresentable<String>>(_ key: String) throws -> Choice {
     let name = try string(key)

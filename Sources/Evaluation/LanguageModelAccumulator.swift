@@ -24,6 +24,12 @@ public struct LanguageModelAccumulator: Sendable {
     texts[currentRow].add(text)
   }
 
+  /// The document's next chunk does not continue the text of its last one.
+  public mutating func endText(document: Int) {
+    select(document)
+    texts[currentRow].endText()
+  }
+
   /// A scored token.
   ///
   /// - Parameters:

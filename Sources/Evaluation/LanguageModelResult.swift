@@ -18,13 +18,17 @@ public struct ResultError: Error, Equatable, CustomStringConvertible {
 public struct LanguageModelResult: Equatable, Sendable {
   public static let schema = "memlong/lm-result"
   public static let schemaVersion = 1
+  private static let stream = "stream"
+  private static let windowed = "window"
   /// Tokens of a segment: the grain of the sums, of every position bucket, and of the block
   /// bootstrap where there is only one document.
   public static let segmentTokens = 1024
 
   public let toolVersion: String
-  /// How tokens were scored: `stream`.
+  /// How tokens were scored: `stream` or `window`.
   public let protocolName: String
+  /// Of protocol `window`.
+  public let window: WindowProtocol?
   public let system: SystemLabel
   /// Names the tokens that were evaluated.
   public let chunksDigest: String
@@ -41,12 +45,13 @@ public struct LanguageModelResult: Equatable, Sendable {
 
   /// Throws ``ResultError`` if no token was scored or a sum is not finite.
   public init(
-    toolVersion: String, protocolName: String = "stream", system: SystemLabel,
+    toolVersion: String, window: WindowProtocol? = nil, system: SystemLabel,
     chunksDigest: String, documents: [DocumentScore], bootstrap: Bootstrap = Bootstrap(),
     seconds: Double? = nil, provenance: JSONValue = .null
   ) throws {
     self.toolVersion = toolVersion
-    self.protocolName = protocolName
+    self.window = window
+    protocolName = window == nil ? Self.stream : Self.windowed
     self.system = system
     self.chunksDigest = chunksDigest
     self.documents = documents

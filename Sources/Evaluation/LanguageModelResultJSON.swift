@@ -14,6 +14,7 @@ extension LanguageModelResult {
     fields["schema_version"] = .integer(Int64(Self.schemaVersion))
     fields["tool"] = .object(["name": .string("ml-eval"), "version": .string(toolVersion)])
     fields["protocol"] = .string(protocolName)
+    if let window { fields["window"] = window.json }
     fields["system"] = system.json
     fields["chunks_digest"] = .string(chunksDigest)
     fields["tokens"] = .integer(Int64(tokens))
@@ -62,10 +63,15 @@ extension LanguageModelResult {
     let cost = try root.optionalObject("cost")
     try self.init(
       toolVersion: try root.object("tool").string("version"),
-      protocolName: try root.string("protocol"), system: try SystemLabel(fields: root),
+      window: root.has("window") ? WindowProtocol(fields: root.object("window")) : nil,
+      system: try SystemLabel(fields: root),
       chunksDigest: try root.string("chunks_digest"), documents: documents,
       bootstrap: try Bootstrap(fields: try root.object("bootstrap")),
       seconds: try cost?.number("seconds"), provenance: json["provenance"] ?? .null)
+    let name = try root.string("protocol")
+    guard name == protocolName else {
+      throw ResultError("protocol: \(name), but the window's parameters say \(protocolName)")
+    }
     let mean = try root.number("mean_nll")
     let scored = try root.integer("scored_tokens")
     guard scored == scoredTokens, abs(mean - overall.mean) <= 1e-9 * max(1, abs(mean)) else {
@@ -142,10 +148,13 @@ extension Bootstrap {
 
 extension SystemLabel {
   fileprivate var json: JSONValue {
-    .object([
+    var fields: [String: JSONValue] = [
       "model": model.json, "adapter": adapter?.json ?? .null, "memory": .string(memoryName),
       "plan": memory?.json ?? .null,
-    ])
+    ]
+    if let context { fields["context"] = context.json }
+    if let ropeScaling { fields["rope_scaling"] = .string(ropeScaling) }
+    return .object(fields)
   }
 
   fileprivate init(fields root: FieldReader) throws {
@@ -153,7 +162,9 @@ extension SystemLabel {
     self.init(
       model: try Identity(fields: try fields.object("model")),
       adapter: try fields.optionalObject("adapter").map(Identity.init(fields:)),
-      memory: try fields.optionalObject("plan").map(MemoryLabel.init(fields:)))
+      memory: try fields.optionalObject("plan").map(MemoryLabel.init(fields:)),
+      context: fields.has("context") ? try ContextLabel(fields: fields.object("context")) : nil,
+      ropeScaling: fields.has("rope_scaling") ? try fields.string("rope_scaling") : nil)
     let name = try fields.string("memory")
     guard name == memoryName else {
       throw ResultError("system.memory: \(name), but its plan says \(memoryName)")

@@ -111,9 +111,11 @@ public final class ReadingSession {
   /// The logits of the token that comes next, [vocabulary]. Something must have been read.
   public var logits: [Float] { pass.logits([pass.tokens.count - 1])[0] }
 
-  /// Puts all that the cache holds into memory, its last chunk short where it must be.
+  /// Puts all that the cache holds into memory, its last chunk short where it must be. What is read
+  /// next begins anew: no query reaches back.
   public func flush() throws {
     try spill(cache.count)
+    history = []
     sinceRetrieval = nil
   }
 

@@ -74,7 +74,7 @@ public struct Report {
     return [
       system.model.name, system.model.digest, system.adapter?.name ?? "",
       system.adapter?.digest ?? "", "\(selection.map { $0 + 1 } ?? 0)", "\(query ?? 0)",
-      entry.result.protocolName, entry.name, memory?.planDigest ?? "",
+      system.variant ?? "", entry.result.protocolName, entry.name, memory?.planDigest ?? "",
     ]
   }
 
@@ -88,8 +88,10 @@ public struct Report {
       var name = "base"
       if let adapter = system.adapter { name = hasSeveralAdapters ? adapter.name : "trained" }
       if hasSeveralModels { name = "\(system.model.name) \(name)" }
+      name = oneLine(name, limit: 40)
+      if let variant = system.variant { name += ", \(oneLine(variant, limit: 80))" }
       return Row(
-        entry: entry, system: oneLine(name, limit: 40),
+        entry: entry, system: name,
         difference: difference(of: entry.result, among: entries))
     }
     let labels = rows.map(\.label)
@@ -104,7 +106,8 @@ public struct Report {
   ) -> Difference {
     let reference = entries.first {
       $0.result.system.model == result.system.model && $0.result.system.adapter == nil
-        && $0.result.system.memory == nil && $0.result.protocolName == result.protocolName
+        && $0.result.system.memory == nil && $0.result.system.variant == nil
+        && $0.result.protocolName == result.protocolName
     }
     guard let reference else { return .noReference }
     return reference.result.system == result.system ? .isReference : .to(reference.result)
@@ -145,7 +148,7 @@ public struct Report {
           row.result.buckets.first { $0.bucket == bucket }?.estimate.perplexity
         },
         hue: hue(of: row),
-        dash: row.result.system.adapter == nil
+        dash: row.result.system.adapter == nil && row.result.system.variant == nil
           ? .base : .other(Set(systems.prefix { $0 != row.system }).count))
     }
     return LineChart(
@@ -161,6 +164,7 @@ public struct Report {
     case nil: 0
     case .recent: 1
     case .random: 2
+    case .oracle: 5
     case .nearest: row.result.system.memory?.query == .previous ? 3 : 4
     }
   }

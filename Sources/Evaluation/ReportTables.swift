@@ -13,6 +13,16 @@ extension Report {
         "Protocol `stream`: a document is read once, segment after segment, with the memory of "
         + "what came before; all but its first token are scored.\n"
     }
+    if let window = rows[0].result.window {
+      text +=
+        "Protocol `window`, as published: of windows of \(grouped(window.length)) tokens, one every "
+        + "\(grouped(window.stride)), the last "
+        + "\(grouped(window.length - window.firstScored)) tokens are scored; "
+        + "the last \(grouped(min(window.length, window.lastContext))) are one segment, those before "
+        + "are read in segments of \(grouped(window.prefillTokens)). Documents of fewer than "
+        + "\(grouped(window.filterLength)) tokens are left out; they begin "
+        + "\(window.bos ? "with" : "without") the beginning-of-text token.\n"
+    }
     return text
   }
 
@@ -42,6 +52,11 @@ extension Report {
       lines.append(
         "† The query is the very text that is predicted: the retriever sees the future, so this "
           + "number is not a probability and is not comparable with the others.")
+    }
+    if rows.contains(where: { $0.result.system.memory?.selection == .oracle }) {
+      lines.append(
+        "Memory `oracle`: in a sample of the segments the chunks were chosen by how much each alone "
+          + "helps; elsewhere as in the plan that `ml-eval oracle` was given.")
     }
     let overall = rows[0].result.overall
     let bootstraps = rows.map(\.result.bootstrap).reduce(into: [Bootstrap]()) {
@@ -108,11 +123,13 @@ extension Report {
   }
 
   func systemTable(showsCost: Bool) -> String {
+    let showsCache = rows.contains { $0.result.system.context != nil }
     let header =
       [
         "system", "model", "adapter", "k", "memory tokens", "eviction", "reset", "query tokens",
         "block tokens", "seed",
-      ] + (showsCost ? ["seconds", "tokens/s"] : [])
+      ] + (showsCache ? ["cache of the context, MB"] : [])
+      + (showsCost ? ["seconds", "tokens/s"] : [])
     let cells = rows.map { row in
       let system = row.result.system
       var cells = [
@@ -125,6 +142,10 @@ extension Report {
         cells += ["\(memory.blockTokens)", memory.selection == .random ? "\(memory.seed)" : "—"]
       } else {
         cells += Array(repeating: "—", count: 7)
+      }
+      if showsCache {
+        cells.append(
+          system.context.map { fixed(Double($0.cacheBytes) / 1e6, 1) } ?? "—")
       }
       if showsCost {
         cells += [

@@ -16,26 +16,44 @@ public struct SystemLabel: Equatable, Sendable {
   public var adapter: Identity?
   /// nil: memory off.
   public var memory: MemoryLabel?
+  /// nil: a segment attends to itself and to memory.
+  public var context: ContextLabel?
+  /// How the rotary embedding was stretched for the run, such as `linear:4`; nil: as in the model.
+  public var ropeScaling: String?
 
-  public init(model: Identity, adapter: Identity? = nil, memory: MemoryLabel? = nil) {
+  public init(
+    model: Identity, adapter: Identity? = nil, memory: MemoryLabel? = nil,
+    context: ContextLabel? = nil, ropeScaling: String? = nil
+  ) {
     self.model = model
     self.adapter = adapter
     self.memory = memory
+    self.context = context
+    self.ropeScaling = ropeScaling
   }
 
-  /// `off`, `recent`, `random` or `retrieved`.
+  /// What sets the system apart beside its adapter and memory: "context 4096 + 4 sinks". nil where
+  /// nothing does.
+  public var variant: String? {
+    let parts = [context?.rules.name, ropeScaling.map { "RoPE \($0)" }].compactMap { $0 }
+    return parts.isEmpty ? nil : parts.joined(separator: ", ")
+  }
+
+  /// `off`, `recent`, `random`, `retrieved` or `oracle`.
   public var memoryName: String { memory?.selection.memoryName ?? "off" }
 
-  /// Whether chunks were chosen by a query that contains the text to predict: what comes out is
+  /// Whether chunks were chosen by the text to predict, or a query that contains it: what comes out is
   /// then not a probability.
-  public var seesFuture: Bool { memory?.selection == .nearest && memory?.query == .current }
+  public var seesFuture: Bool {
+    memory?.selection == .oracle || memory?.selection == .nearest && memory?.query == .current
+  }
 }
 
 /// What a plan says of itself.
 public struct MemoryLabel: Equatable, Sendable {
-  /// `ml-index --select`.
+  /// `ml-index --select`, or the choice of `ml-eval oracle`.
   public enum Selection: String, Sendable, CaseIterable {
-    case recent, random, nearest
+    case recent, random, nearest, oracle
 
     public var memoryName: String { self == .nearest ? "retrieved" : rawValue }
   }

@@ -23,6 +23,13 @@ public struct TextUnits: Equatable, Sendable {
     }
   }
 
+  /// Ends a word here: what comes next is from elsewhere.
+  public mutating func endText() {
+    if !pending.isEmpty { isInsideWord = true }
+    pending.removeAll(keepingCapacity: true)
+    endWord()
+  }
+
   private mutating func consume(_ byte: UInt8) {
     if pending.isEmpty {
       switch byte {

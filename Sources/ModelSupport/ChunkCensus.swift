@@ -23,6 +23,8 @@ public struct ChunkCensus: Sendable {
   public var streams: Int { Set(documents.map(\.stream)).count }
   public var rows: Int { documents.last?.rows.upperBound ?? 0 }
   public var tokens: Int { documents.reduce(0) { $0 + $1.tokens } }
+  /// Tokens of the longest document.
+  public var longestDocument: Int { documents.map(\.tokens).max() ?? 0 }
   public var segments: Int { documents.reduce(0) { $0 + $1.segments } }
 
   /// Reads the shard to its end, which also checks it.

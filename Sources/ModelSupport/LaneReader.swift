@@ -11,6 +11,8 @@ public struct LaneReader: SegmentSource {
   public private(set) var texts: [[UInt8]] = []
   /// Where the segment that `next` gave last starts in its document, in tokens.
   public private(set) var position = 0
+  /// Where its document is a window: the document that it is a window of.
+  public private(set) var origin: Int64?
   private var documentEnd = (document: Int64(-1), tokens: 0)
 
   /// - Parameter rows: start at a segment's first row; what lies before them is passed over quickly.
@@ -23,6 +25,7 @@ public struct LaneReader: SegmentSource {
     guard let first = try peek(), nextRow < rows.upperBound else { return nil }
     if first.document != documentEnd.document { documentEnd = (first.document, 0) }
     position = documentEnd.tokens
+    origin = first.origin
     texts = []
     var segment = PlannedSegment(
       firstRow: nextRow, chunkLengths: [], tokens: [], nextToken: -1,

@@ -12,10 +12,14 @@ public struct ModelOutline: Sendable {
 
   /// - Parameters:
   ///   - path: of a `.gguf` file or a folder, or a hub name (see `resolveModel`).
+  ///   - ropeScaling: in place of the model's own.
   ///   - memory: the memory's configuration for a decoder of so many layers, nil without one.
-  public init(path: String, memory: (Int) -> MemoryConfiguration?) throws {
+  public init(
+    path: String, ropeScaling: RopeScaling? = nil, memory: (Int) -> MemoryConfiguration?
+  ) throws {
     let path = try resolveModel(path)
-    files = try ModelFiles.open(path: path)
+    let stored = try ModelFiles.open(path: path)
+    files = ropeScaling.map { stored.setting("rope_scaling", to: $0.json) } ?? stored
     let fields = files.configuration
     configuration = try naming(path) { try LlamaConfiguration(huggingFace: fields) }
     self.memory = memory(configuration.layerCount)

@@ -14,6 +14,15 @@ public final class LocalCache {
   private let rotated: FloatBuffer  // (capacity, Hkv·hd), one layer's at a time
   private let memory: MemoryConfiguration?
 
+  /// Bytes of a cache of `capacity` tokens: keys and values of every layer, and one layer's rotated
+  /// keys. nil where they are beyond any machine.
+  public static func bytes(_ configuration: LlamaConfiguration, capacity: Int) -> Int? {
+    let (count, overflow) = capacity.multipliedReportingOverflow(
+      by: configuration.keyValueWidth * (2 * configuration.layerCount + 1)
+        * MemoryLayout<Float>.stride)
+    return overflow ? nil : count
+  }
+
   public init(_ decoder: Decoder, capacity: Int) {
     self.capacity = capacity
     width = decoder.configuration.keyValueWidth

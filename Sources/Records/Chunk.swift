@@ -15,6 +15,51 @@ public struct TokenizerIdentity: Equatable, Sendable {
   }
 }
 
+/// The windows whose every one is a document of the stream: the published evaluation's.
+public struct WindowParameters: Equatable, Sendable {
+  /// Tokens of a window, and from one window's start to the next one's.
+  public var length: Int
+  public var stride: Int
+  /// Tokens of the last segment, and of those before it.
+  public var lastContext: Int
+  public var prefillTokens: Int
+  /// Documents of fewer tokens were left out.
+  public var filterLength: Int
+  /// Whether documents begin with the beginning-of-text token.
+  public var bos: Bool
+
+  public init(
+    length: Int, stride: Int, lastContext: Int, prefillTokens: Int, filterLength: Int, bos: Bool
+  ) {
+    self.length = length
+    self.stride = stride
+    self.lastContext = lastContext
+    self.prefillTokens = prefillTokens
+    self.filterLength = filterLength
+    self.bos = bos
+  }
+
+  var encoded: [String: String] {
+    [
+      "window": String(length), "stride": String(stride), "last_context": String(lastContext),
+      "prefill_tokens": String(prefillTokens), "filter_length": String(filterLength),
+      "bos": bos ? "1" : "0",
+    ]
+  }
+
+  /// nil where the stream holds no windows.
+  init?(block: ShardBlock) throws {
+    let range = 1...Int(Int32.max)
+    guard let length = try block.optionalInteger("window", in: range) else { return nil }
+    self.length = length
+    stride = try block.integer("stride", in: range)
+    lastContext = try block.integer("last_context", in: range)
+    prefillTokens = try block.integer("prefill_tokens", in: range)
+    filterLength = try block.integer("filter_length", in: range)
+    bos = try block.integer("bos", in: 0...1) == 1
+  }
+}
+
 /// What holds for all chunks of a stream.
 public struct ChunkParameters: Equatable, Sendable {
   /// Tokens in a full chunk, 1…65535.
@@ -26,20 +71,23 @@ public struct ChunkParameters: Equatable, Sendable {
   /// The names that `Chunk.source` counts, at most 256.
   public var sources: [String]
   public var tokenizer: TokenizerIdentity
+  /// nil: documents are documents.
+  public var window: WindowParameters?
 
   public init(
     chunkTokens: Int, segmentTokens: Int, pack: String, sources: [String],
-    tokenizer: TokenizerIdentity
+    tokenizer: TokenizerIdentity, window: WindowParameters? = nil
   ) {
     self.chunkTokens = chunkTokens
     self.segmentTokens = segmentTokens
     self.pack = pack
     self.sources = sources
     self.tokenizer = tokenizer
+    self.window = window
   }
 
   var encoded: [String: String] {
-    [
+    let own = [
       "chunk_tokens": String(chunkTokens), "segment_tokens": String(segmentTokens), "pack": pack,
       "sources": JSONValue.array(sources.map { .string($0) }).encoded,
       "tokenizer": JSONValue.object([
@@ -48,6 +96,7 @@ public struct ChunkParameters: Equatable, Sendable {
         "digest": .string(tokenizer.digest),
       ]).encoded,
     ]
+    return own.merging(window?.encoded ?? [:]) { $1 }
   }
 
   init(block: ShardBlock) throws {
@@ -69,6 +118,7 @@ public struct ChunkParameters: Equatable, Sendable {
       let size = identity["vocabulary_size"]?.intValue, size > 0, size <= Int(Int32.max)
     else { throw block.error("parameter tokenizer names no tokenizer") }
     tokenizer = TokenizerIdentity(name: name, vocabularySize: size, digest: digest)
+    window = try WindowParameters(block: block)
   }
 }
 
@@ -83,17 +133,21 @@ public struct Chunk: Equatable, Sendable {
   public var segment: Int32
   /// An index into `sources`.
   public var source: UInt8
+  /// Where `document` is a window: the document that it is a window of.
+  public var origin: Int64?
   /// The chunk decoded, UTF-8.
   public var text: [UInt8]
 
   public init(
-    tokens: [Int32], document: Int64, ordinal: Int32, segment: Int32, source: UInt8, text: [UInt8]
+    tokens: [Int32], document: Int64, ordinal: Int32, segment: Int32, source: UInt8,
+    origin: Int64? = nil, text: [UInt8]
   ) {
     self.tokens = tokens
     self.document = document
     self.ordinal = ordinal
     self.segment = segment
     self.source = source
+    self.origin = origin
     self.text = text
   }
 }

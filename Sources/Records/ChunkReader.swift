@@ -28,6 +28,8 @@ struct DocumentNumbers {
 public final class ChunkReader {
   private let reader: KindReader
   private var documents = DocumentNumbers()
+  /// Of windows, the documents that they are of.
+  private var origins = DocumentNumbers()
   /// The segment being read, and its tokens so far: what a segment claims is taken as memory later.
   private var segment = (document: Int64(-1), number: Int32(-1), tokens: 0)
   /// From a stream's source numbers to those of all streams.
@@ -65,6 +67,7 @@ public final class ChunkReader {
         return ChunkBatch(firstRow: firstRow, chunks: try decode(block), stream: block.stream)
       }
       for document in try documents(block) { _ = documents.unique(document) }
+      for origin in try origins(block) ?? [] { _ = origins.unique(origin) }
     }
     return nil
   }
@@ -73,8 +76,14 @@ public final class ChunkReader {
     try block.natural("document", .I64, as: Int64.self, below: DocumentNumbers.limit)
   }
 
+  private func origins(_ block: ShardBlock) throws -> [Int64]? {
+    guard parameters.window != nil else { return nil }
+    return try block.natural("origin", .I64, as: Int64.self, below: DocumentNumbers.limit)
+  }
+
   private func begin(_ block: ShardBlock) throws {
     documents.begin(stream: block.stream)
+    origins.begin(stream: block.stream)
     let own = try ChunkParameters(block: block)
     sourceMap = try own.sources.map { name in
       if let index = parameters.sources.firstIndex(of: name) { return UInt8(index) }
@@ -94,6 +103,7 @@ public final class ChunkReader {
     let ordinals = try block.natural("ordinal", .I32, as: Int32.self)
     let segments = try block.natural("segment", .I32, as: Int32.self)
     let sources = try block.natural("source", .U8, as: UInt8.self)
+    let originNumbers = try origins(block)
     let text = try block.tensor("text", .U8, shape: [nil])
     let offsets = try block.offsets("text_offsets", count: text.byteCount)
     return try text.withUnsafeBytes { bytes in
@@ -122,7 +132,8 @@ public final class ChunkReader {
         let number = parameters.pack == "stream" ? 0 : documentNumbers[row]
         let chunk = Chunk(
           tokens: ids, document: documents.unique(number), ordinal: ordinals[row],
-          segment: segments[row], source: sourceMap[Int(sources[row])], text: Array(bytes[range]))
+          segment: segments[row], source: sourceMap[Int(sources[row])],
+          origin: originNumbers.map { origins.unique($0[row]) }, text: Array(bytes[range]))
         guard fits(chunk) else {
           throw failure("a segment has more than \(parameters.segmentTokens) tokens")
         }

@@ -14,6 +14,7 @@ public final class ChunkWriter {
   private var ordinals: [Int32] = []
   private var segments: [Int32] = []
   private var sources: [UInt8] = []
+  private var origins: [Int64] = []
   private var textOffsets: [Int64] = [0]
   private var text: [UInt8] = []
 
@@ -50,6 +51,7 @@ public final class ChunkWriter {
     ordinals.append(chunk.ordinal)
     segments.append(chunk.segment)
     sources.append(chunk.source)
+    if parameters.window != nil { origins.append(chunk.origin ?? 0) }
     text += repaired(chunk.text)
     textOffsets.append(Int64(text.count))
   }
@@ -66,7 +68,8 @@ public final class ChunkWriter {
   }
 
   private var pendingBytes: Int {
-    tokens.count * (isWide ? 4 : 2) + lengths.count * (2 + 8 + 4 + 4 + 1 + 8) + text.count
+    tokens.count * (isWide ? 4 : 2) + lengths.count * (2 + 8 + 4 + 4 + 1 + 8) + origins.count * 8
+      + text.count
   }
 
   private func flush() throws {
@@ -76,6 +79,7 @@ public final class ChunkWriter {
       isWide
       ? NamedTensor("tokens", .I32, shape, tokens)
       : NamedTensor("tokens", .U16, shape, tokens.map { UInt16(truncatingIfNeeded: $0) })
+    let windowed = parameters.window == nil ? [] : [NamedTensor("origin", .I64, [rows], origins)]
     try writer.append(
       rows: rows,
       tensors: [
@@ -87,7 +91,7 @@ public final class ChunkWriter {
         NamedTensor("source", .U8, [rows], sources),
         NamedTensor("text_offsets", .I64, [rows + 1], textOffsets),
         NamedTensor("text", .U8, [text.count], text),
-      ])
+      ] + windowed)
     isStarted = true
     tokens.removeAll(keepingCapacity: true)
     lengths.removeAll(keepingCapacity: true)
@@ -95,6 +99,7 @@ public final class ChunkWriter {
     ordinals.removeAll(keepingCapacity: true)
     segments.removeAll(keepingCapacity: true)
     sources.removeAll(keepingCapacity: true)
+    origins.removeAll(keepingCapacity: true)
     textOffsets = [0]
     text.removeAll(keepingCapacity: true)
   }

@@ -5,7 +5,7 @@ public struct PlanParameters: Equatable, Sendable {
   public var topK: Int
   /// Capacity of the memory in tokens; 0 where it is unbounded.
   public var memoryTokens: Int
-  /// `counter`, `fifo`, `lru` or `none`; `document` or `never`; `nearest`, `recent` or `random`.
+  /// `counter`, `fifo`, `lru` or `none`; `document` or `never`; `nearest`, `recent`, `random` or `oracle`.
   public var eviction: String
   public var reset: String
   public var select: String
@@ -67,7 +67,7 @@ public struct PlanParameters: Equatable, Sendable {
     reset = try block.string("reset", among: ["document", "never"])
     select =
       try block.parameters["select"] == nil
-      ? "nearest" : block.string("select", among: ["nearest", "recent", "random"])
+      ? "nearest" : block.string("select", among: ["nearest", "recent", "random", "oracle"])
     guard let seed = UInt64(block.parameters["seed"] ?? "0") else {
       throw block.error("parameter seed is no number")
     }

@@ -8,7 +8,7 @@ public struct ModelFiles: Sendable {
   /// The file's name without `.gguf`, or the folder's name.
   public let name: String
   /// config.json, or a GGUF's metadata translated to its keys.
-  public let configuration: JSONValue
+  public private(set) var configuration: JSONValue
   /// The tensors that can be expanded. Prefer `tensor(_:shape:)`, which says what is wrong.
   public let tensors: [String: StoredTensor]
   /// The GGUF the model came from, for its tokenizer; nil for a folder.
@@ -71,6 +71,15 @@ public struct ModelFiles: Sendable {
       throw WeightsError(path, "tensor \(name) has shape \(tensor.shape), expected \(shape)")
     }
     return tensor
+  }
+
+  /// The same files with another value of a field of config.json; the digest stays.
+  public func setting(_ field: String, to value: JSONValue) -> ModelFiles {
+    var result = self
+    var fields = configuration.objectValue ?? [:]
+    fields[field] = value
+    result.configuration = .object(fields)
+    return result
   }
 
   /// What is wrong with a tensor that `tensors` lacks.

@@ -10,7 +10,7 @@ final class ChunkOutput {
   private let file: OutputFile
   private let writer: ChunkWriter
   private let tokenizer: any Tokenizer
-  private var packer: ChunkPacker
+  private var packer: any DocumentPacker
   private(set) var documents = 0
 
   var rows: Int { writer.rows }
@@ -18,21 +18,13 @@ final class ChunkOutput {
   init(_ options: MLChunk, _ path: String?, _ tokenizer: any Tokenizer) throws {
     file = try OutputFile(path)
     self.tokenizer = tokenizer
-    let identity = tokenizer.identity
+    let (packer, parameters) = try options.packer(tokenizer)
+    self.packer = packer
     writer = ChunkWriter(
-      sink: file,
-      parameters: ChunkParameters(
-        chunkTokens: options.chunkTokens, segmentTokens: options.segmentTokens,
-        pack: options.pack.rawValue, sources: [],
-        tokenizer: TokenizerIdentity(
-          name: identity.name, vocabularySize: identity.vocabularySize, digest: identity.digest)),
+      sink: file, parameters: parameters,
       provenance: options.common.provenance(
         inputs: options.inputs, omitting: ["--holdout-output"]),
       defersFirstBlock: true)
-    packer = ChunkPacker(
-      chunkTokens: options.chunkTokens, segmentTokens: options.segmentTokens,
-      packing: options.pack,
-      separator: options.separator == .eos ? tokenizer.endOfSequence : nil)
   }
 
   func append(_ document: NumberedDocument) throws {
@@ -55,7 +47,6 @@ final class ChunkOutput {
     try writer.append(
       Chunk(
         tokens: chunk.tokens, document: chunk.document, ordinal: chunk.ordinal,
-        segment: chunk.segment, source: chunk.source,
-        text: text))
+        segment: chunk.segment, source: chunk.source, origin: chunk.origin, text: text))
   }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Chunking
+import Records
 import ShardIO
 import Tokenization
 import ToolSupport
@@ -29,6 +30,8 @@ struct MLChunk: ParsableCommand {
       ]),
     version: toolVersion)
 
+  private static let defaultSegmentTokens = 1024
+
   @Argument(help: ArgumentHelp("Documents.", valueName: "INPUT"))
   var inputs: [String] = []
 
@@ -41,14 +44,22 @@ struct MLChunk: ParsableCommand {
   @Option(help: ArgumentHelp("Tokens in a chunk, 1...65535.", valueName: "G"))
   var chunkTokens = 128
 
-  @Option(help: ArgumentHelp("Tokens in a segment, a multiple of G.", valueName: "S"))
-  var segmentTokens = 1024
+  @Option(
+    help: ArgumentHelp(
+      "Tokens in a segment, a multiple of G; with --window its own. (default: 1024)",
+      valueName: "S"))
+  var segmentTokens: Int?
 
   @Option(help: "document: no chunk crosses a document; stream: documents are concatenated.")
   var pack = Packing.document
 
   @Option(help: "With --pack stream, the token between two documents: none or eos.")
   var separator = Separator.none
+
+  @Flag(help: "Begin every document with the beginning-of-text token.")
+  var bos = false
+
+  @OptionGroup var window: WindowOptions
 
   @Option(
     help: ArgumentHelp(
@@ -83,12 +94,18 @@ struct MLChunk: ParsableCommand {
     guard (1...65535).contains(chunkTokens) else {
       throw ValidationError("--chunk-tokens is \(chunkTokens), not in 1...65535")
     }
-    guard (1...Int(Int32.max)).contains(segmentTokens),
-      segmentTokens.isMultiple(of: chunkTokens)
+    let segment = segmentTokens ?? Self.defaultSegmentTokens
+    guard (1...Int(Int32.max)).contains(segment),
+      segment.isMultiple(of: chunkTokens)
+        || window.window != nil
     else {
       throw ValidationError(
-        "--segment-tokens is \(segmentTokens), not a multiple of --chunk-tokens \(chunkTokens)")
+        "--segment-tokens is \(segment), not a multiple of --chunk-tokens \(chunkTokens)")
     }
+    if segmentTokens != nil && window.window != nil {
+      throw ValidationError("--segment-tokens and --window: a window has segments of its own")
+    }
+    _ = try window.rules(chunkTokens: chunkTokens)
     if let maxTokens, maxTokens < 1 {
       throw ValidationError("--max-tokens is \(maxTokens), not positive")
     }
@@ -112,6 +129,9 @@ struct MLChunk: ParsableCommand {
     if separator == .eos && tokenizer.endOfSequence == nil {
       throw ToolError("\(self.tokenizer): no end-of-text token for --separator eos")
     }
+    if bos && tokenizer.beginningOfSequence == nil {
+      throw ToolError("\(self.tokenizer): no beginning-of-text token for --bos")
+    }
     let paths = inputs.isEmpty ? ["-"] : inputs
     // What is missing shows now; each is opened in its turn, since there may be very many.
     for path in paths { _ = try InputFile(path, isBinary: false) }
@@ -121,7 +141,8 @@ struct MLChunk: ParsableCommand {
     let encoder = DocumentEncoder(
       tokenizer: tokenizer,
       parser: DocumentParser(textField: textField, sourceField: sourceField),
-      specialTokens: specialTokens, threads: common.threadCount)
+      specialTokens: specialTokens, firstToken: bos ? tokenizer.beginningOfSequence : nil,
+      threads: common.threadCount)
     let progress = Progress("documents", quiet: common.quiet)
     var corpus = Corpus(budget: TokenBudget(maxTokens), split: HoldoutSplit(fraction: holdout))
     let digest = DigestState()
@@ -144,9 +165,36 @@ struct MLChunk: ParsableCommand {
     try held?.finish(sources: corpus.sources, input: inputDigest)
     try main.finish(sources: corpus.sources, input: inputDigest)
     if let held { common.note("held out: \(held.documents) documents, \(held.rows) rows") }
+    if main.rows == 0, window.window != nil {
+      common.note("no document is long enough for a window")
+    }
     cost.print(
       rows: main.rows + (held?.rows ?? 0), tokens: corpus.tokens,
       others: ["\(corpus.documents) documents"], options: common)
+  }
+
+  /// How documents are cut, and what a shard says of it.
+  func packer(_ tokenizer: any Tokenizer) throws -> (any DocumentPacker, ChunkParameters) {
+    let rules = try window.rules(chunkTokens: chunkTokens)
+    let separator = self.separator == .eos ? tokenizer.endOfSequence : nil
+    let segment =
+      rules?.segmentTokens(chunkTokens: chunkTokens) ?? segmentTokens ?? Self.defaultSegmentTokens
+    let identity = tokenizer.identity
+    let parameters = ChunkParameters(
+      chunkTokens: chunkTokens, segmentTokens: segment,
+      // Windows are documents of their own, also those of a stream.
+      pack: (rules == nil ? pack : .document).rawValue, sources: [],
+      tokenizer: TokenizerIdentity(
+        name: identity.name, vocabularySize: identity.vocabularySize, digest: identity.digest),
+      window: rules.map { WindowParameters($0, bos: bos) })
+    if let rules {
+      let packer = WindowPacker(
+        rules, chunkTokens: chunkTokens, packing: pack, separator: separator)
+      return (packer, parameters)
+    }
+    let packer = ChunkPacker(
+      chunkTokens: chunkTokens, segmentTokens: segment, packing: pack, separator: separator)
+    return (packer, parameters)
   }
 }
 

@@ -16,9 +16,9 @@ struct Generate: ParsableCommand {
       memory in the same way. Without --retriever what is older is forgotten.
       """,
       examples: [
-        "ml-eval generate --model M.gguf --retriever minilm --prompt 'The end. ' book.txt",
+        "ml-eval generate --model M.gguf --retriever minilm --prompt 'So ' book.txt",
+        "ml-eval generate --model M.gguf --retriever minilm --load-memory m --prompt A",
         "ml-eval generate --model M.gguf --prompt 'Once upon a time' --temperature 0.8",
-        "ml-eval generate --model M.gguf --retriever minilm --max-tokens 0 --save-memory b.mls book.txt",
       ]))
 
   @Argument(help: ArgumentHelp("Documents to read first.", valueName: "INPUT"))

@@ -8,7 +8,7 @@ import ShardIO
 import ToolSupport
 
 enum Protocol: String, ExpressibleByArgument, CaseIterable {
-  case stream
+  case stream, window
 }
 
 struct LanguageModel: ParsableCommand {
@@ -17,7 +17,9 @@ struct LanguageModel: ParsableCommand {
     abstract: "Perplexity per token, word and byte, by position in the document.",
     discussion: helpDiscussion(
       "Protocol stream: a document is read once, segment after segment, with the memory of "
-        + "everything before; all but its first token are scored.",
+        + "everything before; all but its first token are scored. Protocol window, as published: "
+        + "of each window of ml-chunk --window, read in the same way, only the last tokens are "
+        + "scored; whether memory lasts between windows is the plan's --reset.",
       examples: [
         "ml-eval lm --model M.gguf -o base.json chunks.mls",
         "ml-eval lm --model M.gguf --adapter stage2 --plan plan.mls -o r.json c.mls",
@@ -39,7 +41,11 @@ struct LanguageModel: ParsableCommand {
       valueName: "PLAN"))
   var plan: String?
 
-  @Option(name: .customLong("protocol"), help: "How tokens are scored.")
+  @OptionGroup var contextOptions: ContextOptions
+
+  @Option(
+    name: .customLong("protocol"),
+    help: "How tokens are scored: stream, or window for chunks of ml-chunk --window.")
   var protocolName = Protocol.stream
 
   @Option(
@@ -52,6 +58,7 @@ struct LanguageModel: ParsableCommand {
     if let scores, scores == options.output ?? "-" {
       throw ValidationError("--scores and the output are the same: \(scores)")
     }
+    _ = try contextOptions.rules(hasPlan: plan != nil)
   }
 
   func run() throws {
@@ -59,10 +66,19 @@ struct LanguageModel: ParsableCommand {
     let output = try OutputFile(options.output, isBinary: false)
     let scoreFile = try scores.map { try OutputFile($0) }
     let input = try ChunkInput(chunks)
+    let window = try windowProtocol(input.census)
     let loaded = try plan.map { try LoadedPlan(path: $0, for: input.census) }
-    let model = try load(input.census, hasPlan: loaded != nil)
+    let outline = try modelOptions.outline(
+      input.census, adapter: adapter, hasMemory: loaded != nil,
+      ropeScaling: contextOptions.ropeScaling)
+    let context = try contextOptions.rules(hasPlan: loaded != nil).map {
+      try ContextLabel($0, census: input.census, model: outline.configuration)
+    }
+    let model = try LoadedModel(
+      outline, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount)
     var run = ScoringRun(
-      model: model, plan: loaded, input: input,
+      model: model, plan: loaded, input: input, window: window, context: context,
+      ropeScaling: contextOptions.ropeScaling?.name,
       scores: scoreFile.map { scoreWriter(sink: $0, model: model, plan: loaded, input: input) })
     try run.score(quiet: options.quiet)
     let result = try run.result(
@@ -76,21 +92,16 @@ struct LanguageModel: ParsableCommand {
       others: ["perplexity \(decimal(result.overall.perplexity, 3))"], options: options)
   }
 
-  private func load(_ census: ChunkCensus, hasPlan: Bool) throws -> LoadedModel {
-    let stored = try adapter.flatMap { try LoadedModel.memory(ofAdapter: $0) }
-    let outline = try ModelOutline(path: modelOptions.model) { layerCount in
-      // Gates and positions are the adapter's also where the memory is off.
-      guard hasPlan || stored != nil else { return nil }
-      return modelOptions.memory(
-        layerCount: layerCount, chunkTokens: census.parameters.chunkTokens, adapter: stored,
-        layers: {
-          stored?.retrievalLayers
-            ?? ModelOptions.everyFourth(from: $0, layerCount: layerCount)
-        })
+  /// - Throws: `ToolError` where the chunks are not of the protocol.
+  private func windowProtocol(_ census: ChunkCensus) throws -> WindowProtocol? {
+    switch (protocolName, census.parameters.window) {
+    case (.stream, nil): return nil
+    case (.window, let window?): return WindowProtocol(window)
+    case (.window, nil):
+      throw ToolError("--protocol window needs chunks of ml-chunk --window, these are documents")
+    case (.stream, _?):
+      throw ToolError("the chunks are windows (ml-chunk --window): they need --protocol window")
     }
-    try outline.check(census.parameters.tokenizer)
-    return try LoadedModel(
-      outline, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount)
   }
 
   /// The plan is an input, so its digest names it and not its path.
@@ -110,5 +121,13 @@ struct LanguageModel: ParsableCommand {
         protocolName: protocolName.rawValue, planDigest: plan?.digest,
         chunksDigest: input.census.digest, chunkRows: input.census.rows),
       provenance: provenance(input.census, plan))
+  }
+}
+
+extension WindowProtocol {
+  init(_ window: WindowParameters) {
+    self.init(
+      length: window.length, stride: window.stride, lastContext: window.lastContext,
+      prefillTokens: window.prefillTokens, filterLength: window.filterLength, bos: window.bos)
   }
 }

@@ -11,45 +11,69 @@ struct ScoringRun {
   let model: LoadedModel
   let plan: LoadedPlan?
   let input: ChunkInput
+  let window: WindowProtocol?
+  let context: ContextLabel?
+  let ropeScaling: String?
   let scores: ScoreWriter?
   private var sums = LanguageModelAccumulator()
+  private var windows = WindowPlaces()
 
-  init(model: LoadedModel, plan: LoadedPlan?, input: ChunkInput, scores: ScoreWriter?) {
+  init(
+    model: LoadedModel, plan: LoadedPlan?, input: ChunkInput, window: WindowProtocol?,
+    context: ContextLabel?, ropeScaling: String?, scores: ScoreWriter?
+  ) {
     self.model = model
     self.plan = plan
     self.input = input
+    self.window = window
+    self.context = context
+    self.ropeScaling = ropeScaling
     self.scores = scores
   }
 
   mutating func score(quiet: Bool) throws {
     let census = input.census
     let evaluator = StreamEvaluator(
-      model.decoder, plan: plan?.plan ?? RetrievalPlan(), segmentTokens: census.longestSegment)
+      model.decoder, plan: plan?.plan ?? RetrievalPlan(), segmentTokens: census.longestSegment,
+      documentTokens: census.longestDocument, context: context?.rules,
+      firstScored: window?.firstScored ?? 1)
     var lane = LaneReader(try input.open(), rows: 0..<census.rows)
     let progress = Progress("tokens", total: census.tokens, quiet: quiet)
     var done = 0
     while let segment = try lane.next() {
       let losses = try evaluator.score(segment)
-      try record(segment, losses, texts: lane.texts, position: lane.position)
+      try record(segment, losses, texts: lane.texts, at: place(of: segment, in: lane))
       done += segment.tokens.count
       progress.update(done)
     }
     progress.finish()
   }
 
+  /// The document that a segment's losses count for, and where it starts there: a window stands for
+  /// the document that it is of.
+  private mutating func place(
+    of segment: PlannedSegment, in lane: LaneReader
+  ) -> (document: Int, position: Int) {
+    guard let window, let origin = lane.origin else { return (segment.document, lane.position) }
+    let isNew = windows.enter(window: segment.document, of: Int(origin))
+    if isNew { sums.endText(document: Int(origin)) }
+    return (Int(origin), window.start(of: windows.index) + lane.position)
+  }
+
   /// Files a segment's losses under its chunks and its document.
   private mutating func record(
-    _ segment: PlannedSegment, _ losses: [Double?], texts: [[UInt8]], position: Int
+    _ segment: PlannedSegment, _ losses: [Double?], texts: [[UInt8]],
+    at place: (document: Int, position: Int)
   ) throws {
     var token = 0
     for (index, length) in segment.chunkLengths.enumerated() {
       let own = losses[token..<token + length]
       let isScored = own.contains { $0 != nil }
-      sums.addChunk(
-        document: segment.document, tokens: length, text: isScored ? texts[index] : [])
+      sums.addChunk(document: place.document, tokens: length, text: isScored ? texts[index] : [])
       for (offset, loss) in own.enumerated() {
         if let loss {
-          sums.add(document: segment.document, position: position + token + offset, nll: loss)
+          sums.add(
+            document: place.document, position: place.position + token + offset, nll: loss)
         }
         try scores?.append(
           ScoreRow(
@@ -66,7 +90,8 @@ struct ScoringRun {
 
   func result(seconds: Double, provenance: Provenance) throws -> LanguageModelResult {
     try LanguageModelResult(
-      toolVersion: toolVersion, system: label, chunksDigest: input.census.digest.description,
+      toolVersion: toolVersion, window: window, system: label,
+      chunksDigest: input.census.digest.description,
       documents: sums.documents, seconds: seconds,
       provenance: try JSONValue(parsing: provenance.encoded))
   }
@@ -83,6 +108,6 @@ struct ScoringRun {
           query: MemoryLabel.Query(rawValue: p.query) ?? .none, queryTokens: p.queryTokens,
           blockTokens: p.blockTokens, topK: p.topK, memoryTokens: p.memoryTokens,
           eviction: p.eviction, reset: p.reset, seed: Int(clamping: p.seed))
-      })
+      }, context: context, ropeScaling: ropeScaling)
   }
 }

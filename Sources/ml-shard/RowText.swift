@@ -44,6 +44,7 @@ struct RowText {
 
   private mutating func line(_ chunk: Chunk, sources: [String]) {
     add("{\"row\":\(row),\"document\":\(chunk.document),\"ordinal\":\(chunk.ordinal)")
+    if let origin = chunk.origin { add(",\"origin\":\(origin)") }
     add(",\"segment\":\(chunk.segment),\"source\":")
     let source = Int(chunk.source)
     add(JSONValue.string(source < sources.count ? sources[source] : "").encoded)

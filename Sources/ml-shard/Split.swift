@@ -13,7 +13,7 @@ struct Split: ParsableCommand {
         + "segment of each. A run of K processes with batches of B has B x K lanes.",
       examples: [
         "ml-shard split --lanes 8 -o lanes.mls packed.mls",
-        "ml-shard split --lanes 2 packed.mls | ml-embed --model minilm -o lane-keys.mls",
+        "ml-shard split --lanes 2 packed.mls | ml-embed --model minilm > lane.mls",
       ]))
 
   @Option(help: ArgumentHelp("Streams to write.", valueName: "B"))

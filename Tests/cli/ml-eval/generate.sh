@@ -1,5 +1,5 @@
 # A document is read once and asked: the memory that was put aside answers as the one that stayed.
-# needs: MODEL RETRIEVER
+# needs: ml-eval ml-shard model retriever
 python3 -c "
 import json
 text = ''.join(json.loads(line)['text'] for line in open('$READY/demo.jsonl'))

@@ -1,0 +1,23 @@
+import ModelSupport
+
+extension ModelOptions {
+  /// The model for these chunks, with the memory that the options or the adapter name.
+  ///
+  /// - Parameter hasMemory: whether a memory is read. Gates and positions are the adapter's also
+  ///   where it is off.
+  func outline(
+    _ census: ChunkCensus, adapter: String?, hasMemory: Bool, ropeScaling: RopeScaling? = nil
+  ) throws -> ModelOutline {
+    let stored = try adapter.flatMap { try LoadedModel.memory(ofAdapter: $0) }
+    let outline = try ModelOutline(path: model, ropeScaling: ropeScaling) { layerCount in
+      guard hasMemory || stored != nil else { return nil }
+      return memory(
+        layerCount: layerCount, chunkTokens: census.parameters.chunkTokens, adapter: stored,
+        layers: {
+          stored?.retrievalLayers ?? Self.everyFourth(from: $0, layerCount: layerCount)
+        })
+    }
+    try outline.check(census.parameters.tokenizer)
+    return outline
+  }
+}
