@@ -1,7 +1,7 @@
 import Kernels
 import Weights
 
-/// A BERT encoder: token ids to hidden states.
+/// A BERT or XLM-RoBERTa encoder: token ids to hidden states.
 ///
 /// Texts of a batch stand one after another, without padding: the linear layers see one matrix of
 /// all tokens, attention runs per text. A batch runs on one thread, so threads take batches and
@@ -24,7 +24,7 @@ public final class BERTEncoder: Sendable {
   ///
   /// - Parameters:
   ///   - tokens: the ids of all texts, each below `vocabularySize`; T of them.
-  ///   - lengths: tokens per text, their sum T, each at most `positions`.
+  ///   - lengths: tokens per text, their sum T, each at most `longestText`.
   ///   - workspace: of the calling thread.
   public func forward<Result>(
     tokens: [Int32], lengths: [Int], layers: Int? = nil, workspace: EncoderWorkspace,
@@ -51,11 +51,14 @@ public final class BERTEncoder: Sendable {
     var row = workspace.hidden
     var index = 0
     for length in lengths {
-      precondition(length <= configuration.positions)
-      for position in 0..<length {
+      precondition(length <= configuration.longestText)
+      var position = configuration.firstPosition
+      for _ in 0..<length {
         let id = Int(tokens[index])
         weights.words.expand(rows: id..<id + 1, into: row)
-        let place = weights.positions + position * h
+        let isPadding = id == configuration.padding
+        let place = weights.positions + (isPadding ? id : position) * h
+        if !isPadding { position += 1 }
         for i in 0..<h { row[i] = row[i] + weights.tokenType[i] + place[i] }
         row += h
         index += 1

@@ -1,17 +1,32 @@
 import Safetensors
 
-/// The sizes of a BERT encoder, from a Hugging Face `config.json`.
+/// The sizes of a BERT or XLM-RoBERTa encoder, from a Hugging Face `config.json`.
 public struct EncoderConfiguration: Equatable, Sendable {
+  /// The two are one architecture; they count positions differently.
+  public enum Family: String, CaseIterable, Sendable {
+    case bert
+    case xlmRoberta = "xlm-roberta"
+  }
+
+  public var family: Family
   public var hiddenSize: Int
   public var intermediateSize: Int
   public var layers: Int
   public var heads: Int
   public var vocabularySize: Int
+  /// Rows of the position table.
   public var positions: Int
+  /// The id whose position is its own number and is not counted (XLM-RoBERTa's, after fairseq);
+  /// nil: positions count from 0 (BERT).
+  public var padding: Int?
   public var tokenTypes: Int
   public var layerNormEpsilon: Float
 
   public var headSize: Int { hiddenSize / heads }
+  /// The position of a text's first token.
+  public var firstPosition: Int { padding.map { $0 + 1 } ?? 0 }
+  /// Tokens of the longest text that the position table reaches.
+  public var longestText: Int { positions - firstPosition }
 
   /// - Throws: `EmbeddingError` naming the field that is missing, out of range or unsupported.
   public init(_ json: JSONValue) throws {
@@ -21,6 +36,7 @@ public struct EncoderConfiguration: Equatable, Sendable {
       }
       return value
     }
+    family = try Self.family(json)
     try Self.requireSupported(json)
     hiddenSize = try size("hidden_size")
     intermediateSize = try size("intermediate_size")
@@ -29,6 +45,7 @@ public struct EncoderConfiguration: Equatable, Sendable {
     vocabularySize = try size("vocab_size", upTo: 1 << 26)
     positions = try size("max_position_embeddings")
     tokenTypes = try size("type_vocab_size")
+    padding = family == .bert ? nil : try Self.padding(json, positions: positions)
     guard hiddenSize % heads == 0 else {
       throw EmbeddingError(
         "config.json: hidden_size \(hiddenSize) is not a multiple of num_attention_heads \(heads)")
@@ -40,13 +57,31 @@ public struct EncoderConfiguration: Equatable, Sendable {
     layerNormEpsilon = Float(epsilon)
   }
 
+  private static func family(_ json: JSONValue) throws -> Family {
+    let value = json["model_type"] ?? .null
+    guard let family = value.stringValue.flatMap(Family.init) else {
+      let known = Family.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: " and ")
+      throw EmbeddingError(
+        "config.json: model_type \(value.encoded) is not supported, only \(known)")
+    }
+    return family
+  }
+
+  private static func padding(_ json: JSONValue, positions: Int) throws -> Int {
+    let value = json["pad_token_id"] ?? .integer(1)
+    guard let id = value.intValue, id >= 0, id < positions - 2 else {
+      throw EmbeddingError(
+        "config.json: pad_token_id \(value.encoded) leaves no positions for a text"
+          + " (max_position_embeddings \(positions))")
+    }
+    return Int(id)
+  }
+
   /// Refuses by name what would change the vectors and is not computed here.
   private static func requireSupported(_ json: JSONValue) throws {
-    let supported = [
-      ("model_type", "bert"), ("hidden_act", "gelu"), ("position_embedding_type", "absolute"),
-    ]
+    let supported = [("hidden_act", "gelu"), ("position_embedding_type", "absolute")]
     for (key, only) in supported {
-      // An old config has no position_embedding_type; the others are always there.
+      // An old config has no position_embedding_type; hidden_act is always there.
       let value = json[key] ?? (key == "position_embedding_type" ? .string(only) : .null)
       guard value == .string(only) else {
         throw EmbeddingError(

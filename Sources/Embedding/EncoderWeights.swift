@@ -1,7 +1,7 @@
 import Kernels
 import Weights
 
-/// A BERT encoder's tensors as float32, but for the word embeddings: those stay in the mapped file
+/// An encoder's tensors as float32, but for the word embeddings: those stay in the mapped file
 /// and their rows are read as tokens ask for them.
 final class EncoderWeights: @unchecked Sendable {
   struct Norm {
@@ -110,8 +110,8 @@ private struct TensorStore {
   }
 }
 
-/// Finds tensors under the names that BERT checkpoints use: with or without a model prefix
-/// (`bert.`), with or without `encoder.`, and TensorFlow's gamma and beta of a layer norm.
+/// Finds tensors under the names that checkpoints use: with or without a model prefix
+/// (`bert.`, `roberta.`), with or without `encoder.`, and TensorFlow's gamma and beta of a layer norm.
 private struct TensorNames {
   private let tensors: [String: StoredTensor]
   private let prefix: String

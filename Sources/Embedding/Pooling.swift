@@ -1,7 +1,7 @@
 import Kernels
 
 /// How the hidden states of a text become one vector.
-public enum Pooling: String, Sendable {
+public enum Pooling: String, CaseIterable, Sendable {
   case mean
   /// The first token's.
   case cls

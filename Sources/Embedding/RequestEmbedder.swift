@@ -4,7 +4,8 @@ import Kernels
 ///
 /// A batch is cut by the stream alone (about `batchTokens` tokens by the length of the texts), so
 /// that the vectors are the same, bit for bit, for every number of threads and however the
-/// requests arrive. A text that stands in a batch twice is embedded once.
+/// requests arrive. Texts of a batch that
+/// are read as the same ids are embedded once.
 public final class RequestEmbedder {
   public let retriever: Retriever
   /// Estimated tokens of a batch. More make larger matrix products; a thread's activations take
@@ -14,8 +15,8 @@ public final class RequestEmbedder {
   private static let batchesPerThread = 4
 
   private struct Batch {
-    var texts: [[UInt8]] = []
-    var slots: [[UInt8]: Int] = [:]
+    var texts: [RetrieverText] = []
+    var slots: [RetrieverText: Int] = [:]
     var tokens = 0
   }
 
@@ -58,19 +59,19 @@ public final class RequestEmbedder {
   }
 
   private func slot(for request: EmbeddingRequest) -> Int? {
-    let text: [UInt8]
+    let text: RetrieverText
     switch request {
-    case .key(_, _, let own): text = own
+    case .key(_, _, let own): text = RetrieverText(own, as: .key)
     case .query(_, let own):
       if own.isEmpty { return nil }
-      text = own
+      text = RetrieverText(own, as: .query)
     }
     let last = batches.count - 1
     if let slot = batches[last].slots[text] { return slot }
     let slot = batches[last].texts.count
     batches[last].slots[text] = slot
     batches[last].texts.append(text)
-    batches[last].tokens += min(retriever.maximumLength, text.count / 4 + 2)
+    batches[last].tokens += min(retriever.maximumLength, text.text.count / 4 + 2)
     return slot
   }
 

@@ -1,10 +1,15 @@
 import Safetensors
 
-/// What a sentence-transformers folder says besides the encoder itself.
+/// What a retriever's folder says besides the encoder itself: sentence-transformers' `modules.json`
+/// and what it names, or nothing where the folder holds a bare encoder.
 struct RetrieverSettings: Equatable, Sendable {
-  var pooling: Pooling
-  /// Tokens of a text that are read, `[CLS]` and `[SEP]` included; nil: the encoder's positions.
+  /// nil in a folder without `modules.json`.
+  var pooling: Pooling?
+  /// Tokens of a text that are read, begin and end included; nil: as far as the encoder and its
+  /// tokenizer go.
   var maximumLength: Int?
+  /// The tokenizer's own limit (`model_max_length`); nil where it has none: many say 10³⁰.
+  var tokenizerLength: Int?
   /// sentence-transformers lowercases the text before the tokenizer sees it.
   var lowercasesText: Bool
   /// Folder, relative to the model's, of the encoder and its tokenizer.
@@ -12,9 +17,32 @@ struct RetrieverSettings: Equatable, Sendable {
 
   /// - Parameter read: the parsed JSON file of a path relative to the folder; nil when absent.
   init(read: (String) throws -> JSONValue?) throws {
+    (encoderPath, pooling) = try Self.encoderAndPooling(read)
+    let file = Self.join(encoderPath, "sentence_bert_config.json")
+    let sentence = try read(file) ?? .object([:])
+    lowercasesText = sentence["do_lower_case"]?.boolValue ?? false
+    switch sentence["max_seq_length"] ?? .null {
+    case .null: break
+    case let value:
+      guard let length = value.intValue.map({ Int($0) }), length >= 2 else {
+        throw EmbeddingError(
+          "\(file): max_seq_length \(value.encoded) is not a length of 2 or more")
+      }
+      maximumLength = length
+    }
+    let tokenizer = try read(Self.join(encoderPath, "tokenizer_config.json"))
+    tokenizerLength = tokenizer?["model_max_length"]?.intValue
+      .flatMap { (2...1 << 20).contains($0) ? Int($0) : nil }
+    try Self.refusePrompt(read)
+  }
+
+  private static func encoderAndPooling(
+    _ read: (String) throws -> JSONValue?
+  ) throws -> (String, Pooling?) {
+    guard let modules = try modules(read) else { return ("", nil) }
     var encoderPath: String?
     var pooling: Pooling?
-    for (type, path) in try Self.modules(read) {
+    for (type, path) in modules {
       switch type {
       case "Transformer" where encoderPath == nil: encoderPath = path
       case "Pooling" where encoderPath != nil && pooling == nil:
@@ -25,30 +53,13 @@ struct RetrieverSettings: Equatable, Sendable {
     }
     guard let encoderPath else { throw EmbeddingError("modules.json: no Transformer module") }
     guard let pooling else { throw EmbeddingError("modules.json: no Pooling module") }
-    self.encoderPath = encoderPath
-    self.pooling = pooling
-
-    let file = Self.join(encoderPath, "sentence_bert_config.json")
-    let sentence = try read(file) ?? .object([:])
-    lowercasesText = sentence["do_lower_case"]?.boolValue ?? false
-    switch sentence["max_seq_length"] ?? .null {
-    case .null: maximumLength = nil
-    case let value:
-      guard let length = value.intValue.map({ Int($0) }), length >= 2 else {
-        throw EmbeddingError(
-          "\(file): max_seq_length \(value.encoded) is not a length of 2 or more")
-      }
-      maximumLength = length
-    }
-    try Self.refusePrompt(read)
+    return (encoderPath, pooling)
   }
 
   private static func modules(
     _ read: (String) throws -> JSONValue?
-  ) throws -> [(type: String, path: String)] {
-    guard let json = try read("modules.json") else {
-      throw EmbeddingError("no modules.json: not a sentence-transformers folder")
-    }
+  ) throws -> [(type: String, path: String)]? {
+    guard let json = try read("modules.json") else { return nil }
     guard let modules = json.arrayValue else { throw EmbeddingError("modules.json: not an array") }
     return try modules.map { module in
       guard let type = module["type"]?.stringValue, let path = module["path"]?.stringValue else {

@@ -42,8 +42,10 @@ public final class ReadingSession {
     }
   }
 
-  /// The retriever's vector of a run of tokens, and their text.
-  public typealias Embed = (_ tokens: [Int32]) throws -> (vector: [Float], text: [UInt8])
+  /// The retriever's vector of a run of tokens, as a query or as a key, and their text.
+  public typealias Embed = (_ tokens: [Int32], _ isQuery: Bool) throws -> (
+    vector: [Float], text: [UInt8]
+  )
 
   private let pass: DecoderPass
   private let cache: LocalCache
@@ -136,7 +138,7 @@ public final class ReadingSession {
   private func retrieve(_ text: [Int32]) throws {
     retrieved = []
     guard let live, live.liveCount > 0, !text.isEmpty else { return }
-    let query = try embed(Array(text.suffix(sizes.query))).vector
+    let query = try embed(Array(text.suffix(sizes.query)), true).vector
     retrieved = try query.withUnsafeBufferPointer { try live.retrieve($0, block: nextRow).rows }
     retrievals += retrieved.count
   }
@@ -152,7 +154,8 @@ public final class ReadingSession {
     let first = history.count - cache.count
     for start in stride(from: 0, to: count, by: sizes.chunk) {
       let places = start..<min(start + sizes.chunk, count)
-      let key = try embed(Array(history[first + places.lowerBound..<first + places.upperBound]))
+      let key = try embed(
+        Array(history[first + places.lowerBound..<first + places.upperBound]), false)
       key.vector.withUnsafeBufferPointer { live.store(row: nextRow, key: $0) }
       bank[nextRow] = (cache.memoryChunk(places), key.text)
       nextRow += 1

@@ -6,6 +6,9 @@ public struct EmbeddingParameters: Equatable, Sendable {
   public var dimension: Int
   public var modelName: String
   public var modelDigest: String
+  /// The name of the instruction that stood before the texts; nil in a shard that does not say. The
+  /// model's digest tells instructions apart as well.
+  public var instruction: String?
   /// `previous`, `current` or `none`.
   public var query: String
   public var queryTokens: Int
@@ -19,13 +22,15 @@ public struct EmbeddingParameters: Equatable, Sendable {
   public var pack: String?
 
   public init(
-    dimension: Int, modelName: String, modelDigest: String, query: String, queryTokens: Int,
-    blockTokens: Int, chunksDigest: Digest? = nil, chunkTokens: Int? = nil,
+    dimension: Int, modelName: String, modelDigest: String, instruction: String? = nil,
+    query: String, queryTokens: Int, blockTokens: Int, chunksDigest: Digest? = nil,
+    chunkTokens: Int? = nil,
     segmentTokens: Int? = nil, pack: String? = nil
   ) {
     self.dimension = dimension
     self.modelName = modelName
     self.modelDigest = modelDigest
+    self.instruction = instruction
     self.query = query
     self.queryTokens = queryTokens
     self.blockTokens = blockTokens
@@ -36,11 +41,14 @@ public struct EmbeddingParameters: Equatable, Sendable {
   }
 
   var encoded: [String: String] {
+    var model: [String: JSONValue] = [
+      "name": .string(modelName), "digest": .string(modelDigest),
+    ]
+    model["instruction"] = instruction.map { .string($0) }
     var parameters = [
       "dimension": String(dimension), "query": query, "query_tokens": String(queryTokens),
       "block_tokens": String(blockTokens), "chunks_digest": chunksDigest?.description ?? "",
-      "model": JSONValue.object(["name": .string(modelName), "digest": .string(modelDigest)])
-        .encoded,
+      "model": JSONValue.object(model).encoded,
     ]
     parameters["chunk_tokens"] = chunkTokens.map(String.init)
     parameters["segment_tokens"] = segmentTokens.map(String.init)
@@ -54,6 +62,7 @@ public struct EmbeddingParameters: Equatable, Sendable {
       throw block.error("parameter model names no model")
     }
     (modelName, modelDigest) = (name, digest)
+    instruction = model["instruction"]?.stringValue
     dimension = try block.integer("dimension", in: 1...1 << 20)
     query = try block.string("query", among: ["previous", "current", "none"])
     queryTokens = try block.integer("query_tokens", in: 0...Int(Int32.max))

@@ -5,6 +5,16 @@ import ShardIO
 import ToolSupport
 
 extension QueryProtocol: ExpressibleByArgument {}
+extension Pooling: ExpressibleByArgument {}
+
+extension Instruction: ExpressibleByArgument {
+  public static var allValueStrings: [String] { all.map(\.name) }
+
+  public init?(argument: String) {
+    guard let instruction = Self.all.first(where: { $0.name == argument }) else { return nil }
+    self = instruction
+  }
+}
 
 enum VectorType: String, CaseIterable, ExpressibleByArgument {
   case f16, f32
@@ -18,7 +28,9 @@ struct Embed: ParsableCommand {
     discussion: helpDiscussion(
       """
       CHUNKS are shards of kind chunks; - or nothing is standard input. The output is a shard of \
-      kind embeddings. A query is the text of whole chunks, read as one text.
+      kind embeddings. A query is the text of whole chunks, read as one text. Of a text longer than \
+      the retriever reads, a key keeps its first word pieces and a query its last, which are the \
+      nearest to its block (the published code keeps a query's first).
       """,
       examples: [
         "ml-embed --model minilm chunks.mls -o embeddings.mls",
@@ -29,10 +41,28 @@ struct Embed: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      The retriever: a sentence-transformers folder, or org/name[@revision] in the local Hugging \
-      Face cache.
+      The retriever: a folder with a BERT or XLM-RoBERTa encoder, its tokenizer and \
+      sentence-transformers' modules.json, which says how vectors are pooled; or org/name[@revision] \
+      in the local Hugging Face cache.
       """, valueName: "MODEL"))
   var model: String
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      What stands before each text: the pair for queries and keys of one of llm-embedder's tasks \
+      (qa convsearch chat lrlm icl tool), bge's for queries (bge), or nothing. (default: lrlm for \
+      llm-embedder, else none)
+      """, valueName: "NAME"))
+  var instruction: Instruction?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      What becomes a text's vector: its first token's state, or the mean of all. (default: as \
+      modules.json says; without it cls)
+      """, valueName: "cls|mean"))
+  var pooling: Pooling?
 
   @Option(
     help: ArgumentHelp(
@@ -70,7 +100,14 @@ struct Embed: ParsableCommand {
     let cost = CostLine()
     let output = try OutputFile(options.output)
     let reader = try ChunkReader(sources: InputFile.all(inputs))
-    let retriever = try Retriever(folder: resolveModel(model))
+    let retriever = try Retriever(
+      folder: resolveModel(model), options: .init(pooling: pooling, instruction: instruction))
+    options.detail(
+      "\(retriever.name): pooling \(retriever.pooling.rawValue), at most \(retriever.maximumLength) "
+        + "tokens of a text, instruction \(retriever.instruction.name)")
+    for assumption in retriever.assumptions {
+      options.detail("\(retriever.name): assumed \(assumption)")
+    }
     var spans = try querySpans(reader.parameters, retriever)
     let writer = EmbeddingWriter(
       sink: output, parameters: parameters(reader.parameters, retriever, spans),
@@ -122,7 +159,8 @@ struct Embed: ParsableCommand {
   ) -> EmbeddingParameters {
     EmbeddingParameters(
       dimension: retriever.dimension, modelName: retriever.name, modelDigest: retriever.digest,
-      query: query.rawValue, queryTokens: spans.queryTokens, blockTokens: spans.blockTokens,
+      instruction: retriever.instruction.name, query: query.rawValue,
+      queryTokens: spans.queryTokens, blockTokens: spans.blockTokens,
       chunkTokens: chunks.chunkTokens, segmentTokens: chunks.segmentTokens, pack: chunks.pack)
   }
 }

@@ -37,10 +37,13 @@ final class MemoryReading {
     session = ReadingSession(
       model.decoder, live: live, sizes: sizes, chunks: chunks,
       nextRow: stored?.parameters.nextRow ?? 0
-    ) { tokens in
+    ) { tokens, isQuery in
       let text = tokenizer.decodeText(tokens, skippingSpecialTokens: true)
       guard let loader, let workspace else { return ([], text) }
-      return (loader.vectors(of: [text], workspace: workspace), text)
+      return (
+        loader.vectors(
+          of: [RetrieverText(text, as: isQuery ? .query : .key)], workspace: workspace), text
+      )
     }
   }
 

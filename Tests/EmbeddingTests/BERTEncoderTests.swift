@@ -17,18 +17,37 @@ final class BERTEncoderTests: XCTestCase {
     ) { Array(UnsafeBufferPointer(start: $0, count: tokens.count * h)) }
   }
 
-  func testTinyModelEqualsTheReference() throws {
-    let tiny = try TinyBERT()
-    let encoder = try BERTEncoder(configuration: tiny.configuration, tensors: tiny.weights)
-    let embedded = hidden(encoder, tiny.texts, layers: 0)
-    XCTAssertLessThan(maximumDifference(embedded, try tiny.unpadded("embedding_output")), 5e-6)
-    let last = hidden(encoder, tiny.texts)
-    XCTAssertLessThan(maximumDifference(last, try tiny.unpadded("last_hidden_state")), 5e-6)
-    for (pooling, name) in [(Pooling.cls, "cls_normalized"), (.mean, "mean_normalized")] {
-      let vectors = pooling.vectors(
-        last, lengths: tiny.lengths, width: tiny.configuration.hiddenSize)
-      XCTAssertLessThan(maximumDifference(vectors, try tiny.tensors.floats(name)), 2e-6, name)
+  func testTinyModelsEqualTheReference() throws {
+    for model in ["bert-tiny", "xlmr-tiny"] {
+      let tiny = try TinyBERT(model)
+      let encoder = try BERTEncoder(configuration: tiny.configuration, tensors: tiny.weights)
+      let embedded = hidden(encoder, tiny.texts, layers: 0)
+      XCTAssertLessThan(
+        maximumDifference(embedded, try tiny.unpadded("embedding_output")), 5e-6, model)
+      let last = hidden(encoder, tiny.texts)
+      XCTAssertLessThan(
+        maximumDifference(last, try tiny.unpadded("last_hidden_state")), 5e-6, model)
+      for (pooling, name) in [(Pooling.cls, "cls_normalized"), (.mean, "mean_normalized")] {
+        let vectors = pooling.vectors(
+          last, lengths: tiny.lengths, width: tiny.configuration.hiddenSize)
+        let difference = maximumDifference(vectors, try tiny.tensors.floats(name))
+        XCTAssertLessThan(difference, 2e-6, "\(model) \(name)")
+      }
     }
+  }
+
+  /// XLM-RoBERTa's positions begin behind the padding's, and a padding token in a text is not
+  /// counted: `create_position_ids_from_input_ids` of transformers.
+  func testPaddingTokenIsNotCounted() throws {
+    let tiny = try TinyBERT("xlmr-tiny")
+    XCTAssertEqual(tiny.configuration.firstPosition, 2)
+    XCTAssertEqual(tiny.configuration.longestText, 40)
+    let encoder = try BERTEncoder(configuration: tiny.configuration, tensors: tiny.weights)
+    let plain = hidden(encoder, [[0, 7, 9, 2]], layers: 0)
+    let padded = hidden(encoder, [[0, 7, 1, 9, 2]], layers: 0)
+    XCTAssertEqual(Array(padded[..<96] + padded[144...]), plain)
+    let longest = [Int32](repeating: 5, count: 40)
+    XCTAssertEqual(hidden(encoder, [longest]).count, 40 * 48)
   }
 
   /// Texts of a batch do not see each other, and an empty text takes no row.
@@ -113,9 +132,10 @@ final class BERTEncoderTests: XCTestCase {
       "config.json: position_embedding_type \"relative_key\" is not supported, only \"absolute\"")
     XCTAssertEqual(
       parse("model_type", "roberta"),
-      "config.json: model_type \"roberta\" is not supported, only \"bert\"")
+      "config.json: model_type \"roberta\" is not supported, only \"bert\" and \"xlm-roberta\"")
     XCTAssertEqual(
-      parse("model_type", nil), "config.json: model_type null is not supported, only \"bert\"")
+      parse("model_type", nil),
+      "config.json: model_type null is not supported, only \"bert\" and \"xlm-roberta\"")
     XCTAssertEqual(parse("is_decoder", true), "config.json: is_decoder true is not supported")
     XCTAssertEqual(
       parse("hidden_size", nil), "config.json: hidden_size is missing or not in 1…1048576")
@@ -127,6 +147,14 @@ final class BERTEncoderTests: XCTestCase {
       "config.json: hidden_size 48 is not a multiple of num_attention_heads 5")
     XCTAssertEqual(
       parse("layer_norm_eps", -1), "config.json: layer_norm_eps -1.0 is not in 0..<1")
+    XCTAssertEqual(
+      message {
+        var roberta = config
+        roberta["model_type"] = "xlm-roberta"
+        roberta["pad_token_id"] = 38
+        _ = try EncoderConfiguration(.object(roberta))
+      },
+      "config.json: pad_token_id 38 leaves no positions for a text (max_position_embeddings 40)")
     var old = config
     old["position_embedding_type"] = nil
     XCTAssertNoThrow(try EncoderConfiguration(.object(old)))

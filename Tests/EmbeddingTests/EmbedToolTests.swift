@@ -63,7 +63,8 @@ final class EmbedToolTests: XCTestCase {
     let (parameters, batch) = try read(result.output)
     let retriever = try Retriever(folder: model)
     func vectors(_ texts: [[UInt8]]) -> [Float] {
-      retriever.vectors(of: texts, workspace: EncoderWorkspace(retriever))
+      retriever.vectors(
+        of: texts.map { RetrieverText($0, as: .query) }, workspace: EncoderWorkspace(retriever))
     }
     XCTAssertEqual(batch.documents, [0, 0, 0, 0, 0, 1])
     XCTAssertEqual(batch.segments, [0, 0, 1, 1, 2, 0])
@@ -77,8 +78,9 @@ final class EmbedToolTests: XCTestCase {
     XCTAssertEqual(
       parameters,
       EmbeddingParameters(
-        dimension: 48, modelName: "model", modelDigest: retriever.digest, query: "previous",
-        queryTokens: 8, blockTokens: 4, chunksDigest: reader.digest, chunkTokens: 4,
+        dimension: 48, modelName: "model", modelDigest: retriever.digest,
+        instruction: "none", query: "previous", queryTokens: 8, blockTokens: 4,
+        chunksDigest: reader.digest, chunkTokens: 4,
         segmentTokens: 8, pack: "document"))
   }
 
@@ -90,7 +92,8 @@ final class EmbedToolTests: XCTestCase {
     XCTAssertEqual(current.1.queryRows, [0, 2])
     let retriever = try Retriever(folder: model)
     let expected = retriever.vectors(
-      of: [texts[0] + texts[1], texts[2]], workspace: EncoderWorkspace(retriever))
+      of: [texts[0] + texts[1], texts[2]].map { RetrieverText($0, as: .query) },
+      workspace: EncoderWorkspace(retriever))
     assertClose(current.1.queries, expected, absolute: 1e-6)
     let none = try read(embed(["--query=none", "--dtype=f32"], bytes).output)
     XCTAssertEqual(none.0.queryTokens, 0)
@@ -107,7 +110,7 @@ final class EmbedToolTests: XCTestCase {
     XCTAssertEqual(batch.queries[..<96], ArraySlice(repeating: 0, count: 96))
     let retriever = try Retriever(folder: model)
     let last = retriever.vectors(
-      of: [texts[0] + texts[1]], workspace: EncoderWorkspace(retriever))
+      of: [RetrieverText(texts[0] + texts[1], as: .query)], workspace: EncoderWorkspace(retriever))
     assertClose(Array(batch.queries[96...]), last, absolute: 1e-6)
   }
 
@@ -156,6 +159,7 @@ final class EmbedToolTests: XCTestCase {
     let (bytes, _) = try chunks([2])
     for arguments in [
       ["--query-tokens", "6"], ["--block-tokens", "12"], ["--query", "next"], ["--dtype", "f64"],
+      ["--instruction", "x"], ["--pooling", "max"],
     ] {
       let result = try embed(arguments, bytes)
       XCTAssertEqual(result.status, 64, "\(arguments)")
@@ -166,6 +170,30 @@ final class EmbedToolTests: XCTestCase {
     XCTAssertEqual(absent.status, 1)
     XCTAssertEqual(
       absent.standardError,
-      "ml-embed: \(folder)/absent: no modules.json: not a sentence-transformers folder\n")
+      "ml-embed: \(folder)/absent: No such file or directory\n")
+  }
+
+  /// A folder without modules.json says with `-v` what is taken for granted, and the shard tells
+  /// under which instruction its vectors were made.
+  func testInstructionTravels() throws {
+    let (bytes, _) = try chunks([2])
+    try FileManager.default.removeItem(atPath: model + "/modules.json")
+    let plain = try embed(["-v"], bytes)
+    XCTAssertTrue(
+      plain.standardError.contains(
+        "model: pooling cls, at most 40 tokens of a text, instruction none\n"
+          + "ml-embed: model: assumed pooling cls, since there is no modules.json\n"),
+      plain.standardError)
+    let mean = try embed(["-v", "--pooling", "mean"], bytes)
+    XCTAssertFalse(mean.standardError.contains("assumed"), mean.standardError)
+    let tight = try embed(["--instruction", "lrlm"], bytes)
+    XCTAssertEqual(tight.status, 1)
+    XCTAssertTrue(tight.standardError.contains("no room for a text"), tight.standardError)
+    try writeWordVocabulary(model)
+    let made = try embed(["--instruction", "lrlm"], bytes)
+    XCTAssertEqual(made.status, 0, made.standardError)
+    XCTAssertEqual(try read(made.output).0.instruction, "lrlm")
+    XCTAssertNotEqual(
+      try read(made.output).0.modelDigest, try read(embed([], bytes).output).0.modelDigest)
   }
 }

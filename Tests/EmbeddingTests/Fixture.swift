@@ -5,7 +5,8 @@ import TestSupport
 import Weights
 import XCTest
 
-/// The random encoder of the fixture `bert-tiny`, its padded batch and what is expected of it.
+/// The random encoder of the fixture `bert-tiny` or `xlmr-tiny`, its padded batch and what is
+/// expected of it.
 struct TinyBERT {
   let tensors: Tensors
   let weights: [String: StoredTensor]
@@ -16,16 +17,16 @@ struct TinyBERT {
 
   var lengths: [Int] { texts.map(\.count) }
 
-  init() throws {
-    tensors = try Tensors(fixture: "bert-tiny/tensors.safetensors")
-    configuration = try EncoderConfiguration(fixtureJSON("bert-tiny/config.json"))
-    let file = try MappedSafetensors(path: fixture("bert-tiny/weights.safetensors"))
+  init(_ name: String = "bert-tiny") throws {
+    tensors = try Tensors(fixture: "\(name)/tensors.safetensors")
+    configuration = try EncoderConfiguration(fixtureJSON("\(name)/config.json"))
+    let file = try MappedSafetensors(path: fixture("\(name)/weights.safetensors"))
     weights = Dictionary(
       uniqueKeysWithValues: try file.entries.map { ($0.name, try file.tensor($0.name)) })
     let ids = try tensors.integers("input_ids")
     let padded = try tensors.shape("input_ids")[1]
     paddedLength = padded
-    let lengths = try XCTUnwrap(fixtureJSON("bert-tiny/case.json")["lengths"]?.arrayValue)
+    let lengths = try XCTUnwrap(fixtureJSON("\(name)/case.json")["lengths"]?.arrayValue)
     texts = lengths.compactMap(\.intValue).enumerated().map { row, length in
       ids[row * padded..<row * padded + length].map { Int32($0) }
     }
@@ -78,4 +79,22 @@ func writeTinyRetriever(_ folder: String) throws {
      {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"}]
     """, to: folder + "/modules.json")
   try writeText(#"{"pooling_mode_cls_token": true}"#, to: folder + "/1_Pooling/config.json")
+}
+
+/// Makes a retriever's folder as bge-m3's from the fixture `xlmr-bin`, random weights of torch.
+func writeTinyXLMRoberta(_ folder: String) throws {
+  let manager = FileManager.default
+  try manager.copyItem(atPath: fixture("xlmr-bin"), toPath: folder)
+  try manager.copyItem(
+    atPath: fixture("sentencepiece-unigram/unigram.model"),
+    toPath: folder + "/sentencepiece.bpe.model")
+}
+
+/// Replaces the letters of `writeTinyRetriever` by the words of llm-embedder's instructions for
+/// long-range language modelling, and few letters: `:` is 5, the words 6…19.
+func writeWordVocabulary(_ folder: String) throws {
+  let words =
+    "[PAD] [UNK] [CLS] [SEP] [MASK] : embed this text chunk for finding useful historical chunks "
+    + "retrieval a b ##a ##b"
+  try writeText(words.replacing(" ", with: "\n") + "\n", to: folder + "/vocab.txt")
 }

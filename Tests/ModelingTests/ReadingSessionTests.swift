@@ -14,7 +14,7 @@ final class ReadingSessionTests: XCTestCase {
     let tokens = text(14, model)
     let session = ReadingSession(
       decoder, live: nil, sizes: .init(chunk: 4, block: 8, context: 16, query: 4)
-    ) { _ in
+    ) { _, _ in
       XCTFail("nothing to embed"); return ([], [])
     }
     try session.read(Array(tokens[..<3]))
@@ -101,7 +101,7 @@ final class ReadingSessionTests: XCTestCase {
     return ReadingSession(
       decoder, live: live, sizes: .init(chunk: 4, block: 8, context: 16, query: 4),
       chunks: chunks, nextRow: nextRow
-    ) { [self] in (vector($0), []) }
+    ) { [self] tokens, _ in (vector(tokens), []) }
   }
 
   private func text(_ count: Int, _ model: TinyModel) -> [Int32] {
