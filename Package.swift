@@ -33,6 +33,8 @@ let package = Package(
     .target(
       name: "Embedding", dependencies: ["Kernels", "Weights", "Tokenization", "Safetensors"]),
     .target(name: "Indexing", dependencies: ["Kernels"]),
+    // Retrieval for a text that no shard holds: embeds and plans in process
+    .target(name: "Retrieval", dependencies: ["Embedding", "Indexing", "Kernels", "Modeling"]),
     .target(name: "Training", dependencies: ["Modeling", "Kernels"]),
     .target(name: "Evaluation", dependencies: ["Modeling", "Safetensors"]),
 
@@ -67,9 +69,8 @@ let package = Package(
     .executableTarget(
       name: "ml-eval",
       dependencies: [
-        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Evaluation", "Modeling",
-        "Safetensors",
-        parser,
+        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Evaluation", "Modeling", "Retrieval",
+        "Embedding", "Indexing", "Tokenization", "Weights", "Safetensors", parser,
       ]),
 
     // MARK: - Tests: one bundle a module
@@ -105,7 +106,12 @@ let package = Package(
       ]),
     .testTarget(
       name: "EvaluationTests",
-      dependencies: ["Evaluation", "Modeling", "Safetensors", "TestSupport"]),
+      dependencies: [
+        "Evaluation", "Modeling", "Kernels", "Weights", "Safetensors", "TestSupport",
+      ]),
+    .testTarget(
+      name: "RetrievalTests",
+      dependencies: ["Retrieval", "Embedding", "Indexing", "TestSupport"]),
     .testTarget(
       name: "ModelSupportTests",
       dependencies: [

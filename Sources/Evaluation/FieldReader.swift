@@ -32,6 +32,10 @@ struct FieldReader {
     try elements(key, "a number") { $0.doubleValue.flatMap { $0.isFinite ? $0 : nil } }
   }
 
+  func strings(_ key: String) throws -> [String] { try elements(key, "a string", \.stringValue) }
+
+  func boolean(_ key: String) throws -> Bool { try field(key, "a boolean", \.boolValue) }
+
   func choice<Choice: RawRepresentable<String>>(_ key: String) throws -> Choice {
     let name = try string(key)
     guard let choice = Choice(rawValue: name) else {

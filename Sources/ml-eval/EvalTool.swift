@@ -14,7 +14,8 @@ struct EvalTool: ParsableCommand {
       "ml-eval lm --model M.gguf --plan plan.mls -o memory.json chunks.mls",
       "ml-eval report base.json memory.json -o report.md",
     ]),
-    version: toolVersion, subcommands: [LanguageModel.self, MakeReport.self])
+    version: toolVersion,
+    subcommands: [LanguageModel.self, InContextLearning.self, MakeReport.self])
 
-  func run() throws { throw ToolError.usage("name a command: lm or report") }
+  func run() throws { throw ToolError.usage("name a command: lm, icl or report") }
 }

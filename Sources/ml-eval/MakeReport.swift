@@ -46,7 +46,7 @@ struct MakeReport: ParsableCommand {
 
   private func read(_ path: String) throws -> Report.Entry {
     do {
-      let json = try JSONValue(parsing: try readAll(path))
+      let json = try JSONValue(parsing: try readFile(path, limit: 1 << 30))
       return Report.Entry(name: baseName(path), result: try LanguageModelResult(json: json))
     } catch let error as ToolError {
       throw error
@@ -57,17 +57,5 @@ struct MakeReport: ParsableCommand {
 
   private func baseName(_ path: String) -> String {
     path.split(separator: "/").last.map(String.init) ?? path
-  }
-
-  private func readAll(_ path: String) throws -> [UInt8] {
-    let file = try InputFile(path, isBinary: false)
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    while case let count = try buffer.withUnsafeMutableBytes({ try file.read(into: $0) }), count > 0
-    {
-      bytes += buffer[..<count]
-      guard bytes.count < 1 << 30 else { throw ToolError("\(path): not a results file") }
-    }
-    return bytes
   }
 }
