@@ -36,6 +36,12 @@ struct FieldReader {
 
   func boolean(_ key: String) throws -> Bool { try field(key, "a boolean", \.boolValue) }
 
+  /// nil where the field is null; the field itself is required.
+  func optionalBoolean(_ key: String) throws -> Bool? {
+    let value = try field(key, "a boolean or null") { $0 }
+    return value == .null ? nil : try boolean(key)
+  }
+
   func choice<Choice: RawRepresentable<String>>(_ key: String) throws -> Choice {
     let name = try string(key)
     guard let choice = Choice(rawValue: name) else {

@@ -22,6 +22,11 @@ public struct RecallDocument: Sendable {
     }
   }
 
+  /// The rows of the chunks that hold any of `tokens`, where segments are whole chunks.
+  public static func rows(holding tokens: Range<Int>, chunkTokens: Int) -> Range<Int> {
+    tokens.lowerBound / chunkTokens..<(tokens.upperBound + chunkTokens - 1) / chunkTokens
+  }
+
   /// A prompt that follows the document, as the plan's last segment.
   public func prompt(_ tokens: [Int32]) -> PlannedSegment {
     let rows = segments.last.map { $0.firstRow + $0.chunkLengths.count } ?? 0

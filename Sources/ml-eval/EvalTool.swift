@@ -15,7 +15,9 @@ struct EvalTool: ParsableCommand {
       "ml-eval report base.json memory.json -o report.md",
     ]),
     version: toolVersion,
-    subcommands: [LanguageModel.self, InContextLearning.self, MakeReport.self])
+    subcommands: [
+      LanguageModel.self, InContextLearning.self, Needle.self, MakeReport.self,
+    ])
 
-  func run() throws { throw ToolError.usage("name a command: lm, icl or report") }
+  func run() throws { throw ToolError.usage("name a command: lm, icl, needle or report") }
 }

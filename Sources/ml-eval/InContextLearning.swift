@@ -21,7 +21,7 @@ struct InContextLearning: ParsableCommand {
         + "the published loaders read them; SST-2 and SST-5 are tested on their development sets.",
       examples: [
         "ml-eval icl --task sst-2 --data SST-2 --model M.gguf --shots 0,4 -o off.json",
-        "ml-eval icl --task mr --data mr --model M.gguf --retriever R --memory-shots 20",
+        "ml-eval icl --task mr --data mr --model M.gguf --retriever R -o mr.json",
       ]))
 
   @Option(help: "sst-2, mr, sst-5, subj or mpqa.")

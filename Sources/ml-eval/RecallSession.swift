@@ -81,6 +81,9 @@ struct RecallSession {
   /// A text by itself, with the begin token where texts begin with it.
   func encode(_ text: String) -> [Int32] { begin + tokenizer.encode(text) }
 
+  /// A text inside another, without begin token.
+  func inner(_ text: String) -> [Int32] { tokenizer.encode(text) }
+
   /// How each of `endings` goes on after `context`, whose ids are `prefix`: the ids of the whole
   /// less as many as the context has.
   func continuations(_ endings: [String], of context: String, _ prefix: [Int32]) -> [[Int32]] {
@@ -97,13 +100,14 @@ struct RecallSession {
   /// - Parameters:
   ///   - segmentTokens: of a forward pass over the document.
   ///   - query: what a segment of the document asks for.
+  ///   - local: tokens that stand before the prompt in its own segment, and ask nothing.
   ///   - seed: of random choice.
   ///   - progress: gets the tokens of each segment read.
   /// - Returns: the plan's blocks, the prompt's last; none with memory off.
   @discardableResult
   func read(
     _ document: [Int32], segmentTokens: Int, query: QueryProtocol, prompt: [Int32],
-    continuation: Int, seed: UInt64, progress: (Int) -> Void = { _ in }
+    after local: [Int32] = [], continuation: Int, seed: UInt64, progress: (Int) -> Void = { _ in }
   ) throws -> [PlannedBlock] {
     let document = RecallDocument(
       tokens: planner == nil ? [] : document, segmentTokens: segmentTokens,
@@ -121,7 +125,7 @@ struct RecallSession {
       try reader.read(segment)
       progress(segment.tokens.count)
     }
-    try reader.ask(document.prompt(prompt), continuation: continuation)
+    try reader.ask(document.prompt(local + prompt), continuation: continuation)
     return blocks
   }
 }

@@ -15,6 +15,8 @@ final class RetrievalTests: XCTestCase {
     XCTAssertEqual(document.segments.map(\.chunkLengths), [[2, 2], [2, 2], [2, 1]])
     XCTAssertEqual(document.segments.flatMap(\.tokens), Array(0..<11))
     XCTAssertEqual(document.prompt([7]).firstRow, 6)
+    XCTAssertEqual(RecallDocument.rows(holding: 3..<4, chunkTokens: 2), 1..<2)
+    XCTAssertEqual(RecallDocument.rows(holding: 3..<7, chunkTokens: 2), 1..<4)
     let empty = RecallDocument(tokens: [], segmentTokens: 4, chunkTokens: 2)
     XCTAssertEqual(empty.segments.count, 0)
     XCTAssertEqual(empty.prompt([7]).firstRow, 0)
