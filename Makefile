@@ -197,9 +197,22 @@ $(REPORT): $(results) $(report.stamp)
 	@sed '/^## Systems/,$$d' $@
 	@pipelines/tools/results.sh drift $(PIPELINE)
 
+# --- Measuring -------------------------------------------------------------------------------
+
+# full (some minutes, recorded in pipelines/bench/RESULTS) or quick.
+BENCH ?= full
+# The cases whose name contains this; empty: all.
+BENCH_ONLY ?=
+# Folder of the .jsonl files that are tokenised.
+BENCH_TEXT ?= $(CACHE)/text/austen
+# The peers' Python environment, taken as it is; empty: one in the cache, made from PyPI once.
+BENCH_VENV ?=
+# More packages for that one, such as llama-cpp-python (compiled for long); none: no peers.
+BENCH_PEERS ?=
+
 # --- What you type ---------------------------------------------------------------------------
 
-.PHONY: all build fetch pipeline test check format results help clean FORCE
+.PHONY: all build fetch pipeline test bench check format results help clean FORCE
 
 # The pipeline is a second make, because the stamps read the versions of tools that are built here.
 all: build fetch ## build, fetch, run the pipeline, print its report
@@ -218,6 +231,12 @@ test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, PEFT where it 
 	python3 Tests/interop/adapters.py $(BIN)
 	swift test $(SWIFT_FLAGS) --disable-swift-testing $(if $(FILTER),--filter $(FILTER))
 
+bench: build $(SMOLLM2) $(MINILM) $(AUSTEN) ## measure every tool beside its peers (BENCH=quick: less)
+	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python3 pipelines/bench/bench.py --mode '$(BENCH)' \
+	  --bin $(BIN) --model $(SMOLLM2) --retriever $(dir $(MINILM)) --text '$(BENCH_TEXT)' \
+	  --work runs/bench --venv '$(or $(BENCH_VENV),$(CACHE)/bench)' $(if $(BENCH_VENV),--reuse) \
+	  --peers '$(BENCH_PEERS)' --only '$(BENCH_ONLY)' $(COMMON)
+
 # Names of formats (BF16, Q4_1) keep their spelling: .swift-format lets capitals stand.
 check: ## format, spaces, lengths, who imports whom
 	python3 pipelines/tools/check.py
@@ -230,8 +249,9 @@ results: ## record the report in pipelines/$(PIPELINE)/RESULTS
 	@pipelines/tools/results.sh record $(PIPELINE)
 
 clean: ## remove the build and this pipeline's outputs (the cache stays)
-	rm -rf .build $(R)
+	rm -rf .build $(R) runs/bench
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile | expand -t 10
 	@echo 'Variables: PIPELINE RUN MPIRUN THREADS CHECKPOINT_EVERY MARCH FILTER, and any of pipelines/$(PIPELINE)/config.mk'
+	@echo 'of bench: BENCH BENCH_ONLY BENCH_TEXT BENCH_VENV BENCH_PEERS'

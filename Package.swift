@@ -17,6 +17,8 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     // SIMD helpers that Swift cannot spell: headers only, inlined into Kernels
     .target(name: "CKernels"),
+    // libsentencepiece is C++: a shim that Swift can call (Debian: libsentencepiece-dev)
+    .target(name: "CSentencePiece", linkerSettings: [.linkedLibrary("sentencepiece")]),
 
     // MARK: - Bytes and records
     .target(name: "Safetensors"),  // the buffer format and its JSON
@@ -26,7 +28,7 @@ let package = Package(
 
     // MARK: - Numerics and models
     .target(name: "Kernels", dependencies: ["COpenBLAS", "CKernels"]),
-    .target(name: "Tokenization"),
+    .target(name: "Tokenization", dependencies: ["Weights", "CSentencePiece"]),
     .target(name: "Chunking", dependencies: ["Tokenization"]),  // documents to chunks of ids
     .target(name: "Weights", dependencies: ["Safetensors"]),
     .target(name: "Modeling", dependencies: ["Kernels", "Weights", "Safetensors"]),
@@ -36,7 +38,7 @@ let package = Package(
     // Retrieval for a text that no shard holds: embeds and plans in process
     .target(name: "Retrieval", dependencies: ["Embedding", "Indexing", "Kernels", "Modeling"]),
     .target(name: "Training", dependencies: ["Modeling", "Kernels"]),
-    .target(name: "Evaluation", dependencies: ["Modeling", "Safetensors"]),
+    .target(name: "Evaluation", dependencies: ["Modeling", "Indexing", "Safetensors"]),
 
     // MARK: - Tools: parse, open, loop, count, report
     .target(name: "ToolSupport", dependencies: ["ShardIO", "CZstd", "CZlib", parser]),
@@ -52,7 +54,7 @@ let package = Package(
     .executableTarget(
       name: "ml-chunk",
       dependencies: [
-        "ToolSupport", "Records", "ShardIO", "Chunking", "Tokenization", "Weights", parser,
+        "ToolSupport", "Records", "ShardIO", "Chunking", "Tokenization", parser,
       ]),
     .executableTarget(
       name: "ml-embed",
@@ -70,14 +72,16 @@ let package = Package(
       name: "ml-eval",
       dependencies: [
         "ToolSupport", "ModelSupport", "Records", "ShardIO", "Evaluation", "Modeling", "Retrieval",
-        "Embedding", "Indexing", "Tokenization", "Weights", "Safetensors", parser,
+        "Embedding", "Indexing", "Kernels", "Safetensors", "Tokenization", "Weights", parser,
       ]),
 
     // MARK: - Tests: one bundle a module
     .target(
       name: "TestSupport", dependencies: ["Safetensors"], path: "Tests/TestSupport"),
     .testTarget(name: "ShardIOTests", dependencies: ["ShardIO", "Safetensors", "TestSupport"]),
-    .testTarget(name: "RecordsTests", dependencies: ["Records", "ShardIO", "TestSupport"]),
+    .testTarget(
+      name: "RecordsTests",
+      dependencies: ["Records", "ShardIO", "Safetensors", "CXXHash", "TestSupport"]),
     .testTarget(name: "KernelsTests", dependencies: ["Kernels", "TestSupport"]),
     .testTarget(
       name: "TokenizationTests",
@@ -87,7 +91,7 @@ let package = Package(
     .testTarget(
       name: "ModelingTests",
       dependencies: [
-        "Modeling", "Indexing", "Kernels", "Weights", "Safetensors", "TestSupport",
+        "Modeling", "Evaluation", "Indexing", "Kernels", "Weights", "Safetensors", "TestSupport",
       ]),
     .testTarget(
       name: "EmbeddingTests",

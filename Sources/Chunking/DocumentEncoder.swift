@@ -21,13 +21,13 @@ public struct DocumentEncoder: Sendable {
   /// Long documents are tokenised in parts of about this many bytes.
   private static let partSize = 1 << 18
 
-  private let tokenizer: BytePairTokenizer
+  private let tokenizer: any Tokenizer
   private let parser: DocumentParser
   private let specialTokens: SpecialTokenHandling
   private let threads: Int
 
   public init(
-    tokenizer: BytePairTokenizer, parser: DocumentParser, specialTokens: SpecialTokenHandling,
+    tokenizer: any Tokenizer, parser: DocumentParser, specialTokens: SpecialTokenHandling,
     threads: Int
   ) {
     self.tokenizer = tokenizer

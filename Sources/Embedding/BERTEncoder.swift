@@ -17,7 +17,7 @@ public final class BERTEncoder: Sendable {
   }
 
   /// Rows that go through the feed-forward pair at once: [rows, I] stays in a core's cache.
-  private static let rowTile = 512
+  private static let rowTile = 1024
 
   /// Calls `body` with the hidden states [T, H] after the first `layers` layers (nil: all; 0: the
   /// embeddings).
@@ -113,6 +113,6 @@ public final class BERTEncoder: Sendable {
   ) {
     linearForward(
       y, Floats(x), linear.weight, tokens: count, bias: linear.bias, accumulate: accumulate,
-      workers: workspace.workers, scratch: workspace.scratch)
+      isWhole: true, workers: workspace.workers, scratch: workspace.scratch)
   }
 }

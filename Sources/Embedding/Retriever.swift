@@ -19,7 +19,7 @@ public final class Retriever: Sendable {
   private let lowercasesText: Bool
 
   /// - Parameters:
-  ///   - folder: holds `modules.json`, `config.json`, `model.safetensors`, `vocab.txt`, ….
+  ///   - folder: holds `modules.json`, `config.json`, weights, `vocab.txt`, ….
   ///   - maximumLength: instead of the folder's `max_seq_length`, in 2…positions.
   /// - Throws: an error of one line that names the file and what is missing, wrong or unsupported.
   public init(folder: String, maximumLength: Int? = nil) throws {
@@ -28,6 +28,7 @@ public final class Retriever: Sendable {
     }
     let encoderFolder = settings.encoderPath.isEmpty ? folder : folder + "/" + settings.encoderPath
     let model = try ModelFiles.open(path: encoderFolder)
+    try model.requireReadableWeights()
     (encoder, tokenizer) = try naming(encoderFolder) {
       let configuration = try EncoderConfiguration(model.configuration)
       return (
@@ -45,7 +46,7 @@ public final class Retriever: Sendable {
     self.maximumLength = length
     pooling = settings.pooling
     lowercasesText = settings.lowercasesText
-    name = folder.split(separator: "/").last.map(String.init) ?? folder
+    name = modelName(folder)
     digest = hexadecimal([
       model.digest, tokenizer.identity.digest, pooling.rawValue, "\(length)", "\(lowercasesText)",
     ])

@@ -13,7 +13,22 @@ struct ChunkMemory {
   /// [stored, dimension]
   private var keys: [Float] = []
 
-  init(dimension: Int) { self.dimension = dimension }
+  init(dimension: Int, entries: [LiveMemory.Entry] = []) {
+    self.dimension = dimension
+    rows = entries.map(\.row)
+    hits = entries.map(\.hits)
+    lastUse = entries.map(\.lastUse)
+    keys = entries.flatMap(\.key)
+    precondition(keys.count == rows.count * dimension)
+  }
+
+  var entries: [LiveMemory.Entry] {
+    hits.indices.map {
+      LiveMemory.Entry(
+        row: rows[$0], hits: hits[$0], lastUse: lastUse[$0],
+        key: Array(keys[$0 * dimension..<($0 + 1) * dimension]))
+    }
+  }
 
   var liveCount: Int { hits.count }
 

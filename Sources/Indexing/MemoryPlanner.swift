@@ -35,20 +35,16 @@ public struct PlannedBlock: Equatable, Sendable {
 public final class MemoryPlanner {
   public let settings: MemorySettings
   public let dimension: Int
-  private let workers: Workers
   private let emit: (PlannedBlock) throws -> Void
 
-  private var memory: ChunkMemory
+  private let memory: LiveMemory
   /// Row of the next chunk: chunks appended so far.
   public private(set) var nextRow = 0
   /// Blocks begun so far, which number the segments of batches that do not.
   private(set) var blocksBegun = 0
-  /// Ticks at every block's retrieval and at every segment's entry, in the order they happen.
-  private var event = 0
   private var place: Place?
   /// The latest block: its segment's evictions are not known before the segment has ended.
   private var held: PlannedBlock?
-  private var scores: [Float] = []
 
   /// - Parameters:
   ///   - dimension: components of every key and query, ≥ 1.
@@ -58,12 +54,10 @@ public final class MemoryPlanner {
     _ settings: MemorySettings, dimension: Int, workers: Workers,
     emit: @escaping (PlannedBlock) throws -> Void
   ) {
-    precondition(dimension >= 1)
     self.settings = settings
     self.dimension = dimension
-    self.workers = workers
     self.emit = emit
-    memory = ChunkMemory(dimension: dimension)
+    memory = LiveMemory(settings, dimension: dimension, workers: workers)
   }
 
   /// Where a chunk stands: its document (a stream's documents are its own) and its segment.
@@ -116,80 +110,17 @@ public final class MemoryPlanner {
   /// its own (data of others), what it evicts belongs to the block before: that is what the next
   /// block no longer finds.
   private func completeSegment() {
-    event += 1
-    memory.admit(event: event)
-    let gone = evictedPositions(
-      settings.eviction, capacity: settings.capacity, hits: memory.hits, lastUse: memory.lastUse)
-    guard !gone.isEmpty else { return }
-    if var block = held {
-      block.evicted += gone.map { memory.rows[$0] }
-      block.evicted.sort()
-      held = block
-    }
-    memory.remove(gone)
+    let gone = memory.enter()
+    guard !gone.isEmpty, var block = held else { return }
+    block.evicted += gone
+    block.evicted.sort()
+    held = block
   }
 
   private func retrieve(_ query: UnsafeBufferPointer<Float>, block: Int) throws -> PlannedBlock {
-    precondition(query.count == dimension)
     let live = memory.liveCount
-    event += 1
-    var result = PlannedBlock(row: block, neighbours: [], scores: [], live: live, evicted: [])
-    guard live > 0, query.contains(where: { $0 != 0 }) else { return result }
-    for position in try select(query, block: block) {
-      let score = memory.withKeys { product($0 + position * dimension, query.baseAddress!) }
-      try checkFinite(score, block: block, position: position)
-      result.neighbours.append(memory.rows[position])
-      result.scores.append(score)
-      memory.recordHit(position, event: event)
-    }
-    return result
-  }
-
-  /// Positions of the chunks retrieved, ascending.
-  private func select(_ query: UnsafeBufferPointer<Float>, block: Int) throws -> [Int] {
-    let live = memory.liveCount
-    switch settings.selection {
-    case .nearest: return try nearest(query, block: block)
-    case .recent: return Array(max(0, live - settings.topK)..<live)
-    case .random:
-      let rows = Array(memory.rows[..<live])
-      return randomPositions(rows, k: settings.topK, seed: settings.seed, block: block)
-    }
-  }
-
-  private func nearest(_ query: UnsafeBufferPointer<Float>, block: Int) throws -> [Int] {
-    let live = memory.liveCount
-    if scores.count < live { scores = [Float](repeating: 0, count: live + live / 2) }
-    memory.withKeys { keys in
-      scores.withUnsafeMutableBufferPointer {
-        dotRows(
-          $0.baseAddress!, keys: keys, query: query.baseAddress!, rows: live,
-          dimension: dimension, workers: workers)
-      }
-    }
-    return try scores.withUnsafeBufferPointer { scores in
-      for position in 0..<live {
-        try checkFinite(scores[position], block: block, position: position)
-      }
-      var best = BestRows(limit: settings.topK)
-      best.offer(UnsafeBufferPointer(rebasing: scores[..<live]), base: 0)
-      return best.rows.sorted()
-    }
-  }
-
-  private func product(_ key: Floats, _ query: Floats) -> Float {
-    var score: Float = 0
-    dotRows(&score, keys: key, query: query, rows: 1, dimension: dimension, workers: workers)
-    return score
-  }
-
-  /// An order of scores exists only where they are numbers.
-  @inline(__always)
-  private func checkFinite(_ score: Float, block: Int, position: Int) throws {
-    guard score.isFinite else {
-      throw IndexingError(
-        "row \(block): the query's inner product with the key of row \(memory.rows[position]) "
-          + "is not a finite number")
-    }
+    let found = try memory.retrieve(query, block: block)
+    return PlannedBlock(
+      row: block, neighbours: found.rows, scores: found.scores, live: live, evicted: [])
   }
 }

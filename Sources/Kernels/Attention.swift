@@ -4,6 +4,8 @@ import CKernels
 /// causally, to the local tokens 0...t (all, when not `causal`).
 /// q[T, queryHeads, headSize], k and v [cached + T, keyValueHeads, headSize] with the shape's row
 /// strides: the first `cached` keys are of tokens before these, and every query sees them.
+/// With a `window`, a query sees of the local keys only its own and the window - 1 before it; the
+/// memory is seen whole.
 /// `gates` [queryHeads], raw: in blocks with memory the memory's logits are times sigmoid(gate),
 /// the local ones times 1 - sigmoid(gate). logSumExp[queryHeads, T] is kept for the backward pass.
 ///
@@ -11,11 +13,12 @@ import CKernels
 public func attentionForward(
   _ out: MutableFloats, logSumExp: MutableFloats?, q: Floats, k: Floats, v: Floats, tokens: Int,
   cached: Int = 0, shape: AttentionShape, blocks: [AttentionBlock], gates: Floats? = nil,
-  causal: Bool = true,
+  causal: Bool = true, window: Int? = nil,
   workers: Workers, scratch: Scratch
 ) {
   let input = AttentionInput(
-    q: q, k: k, v: v, tokens: tokens, cached: cached, shape: shape, gates: gates, causal: causal)
+    q: q, k: k, v: v, tokens: tokens, cached: cached, shape: shape, gates: gates, causal: causal,
+    window: window)
   let rowBlocks = RowBlock.split(blocks, tokens: tokens)
   let stride = RowBlock.stride(rowBlocks, input)
   workers.forEach(tiles: rowBlocks.count * shape.queryHeads) { tile, worker in
@@ -26,9 +29,12 @@ public func attentionForward(
     let inverses = weights + stride * RowBlock.limit
     input.logits(weights, stride: stride, rows: rows, head: head)
     for (i, t) in rows.queries.enumerated() {
-      let width = rows.memory.memoryTokens + input.visible(rows.queries)
-      let seen = causal ? rows.memory.memoryTokens + cached + t + 1 : width
-      let (largest, sum) = exponentialRow(weights + i * stride, seen: seen, width: width)
+      let memory = rows.memory.memoryTokens
+      let width = memory + input.visible(rows.queries).count
+      let seen = input.seen(by: t, in: rows.queries)
+      let (largest, sum) = exponentialRow(
+        weights + i * stride, memory + seen.lowerBound..<memory + seen.upperBound, memory: memory,
+        width: width)
       inverses[i] = 1 / sum
       logSumExp?[head * tokens + t] = largest + Float(ml_scalar_log(Double(sum)))
     }
@@ -41,18 +47,33 @@ public func attentionForward(
   }
 }
 
-/// x[0..<seen] = exp(x - largest), x[seen..<width] = 0; the largest and the sum.
+/// x = exp(x - largest) over the memory and what is `seen` of the local tokens, 0 elsewhere in
+/// 0..<width; the largest and the sum.
 private func exponentialRow(
-  _ x: MutableFloats, seen: Int, width: Int
+  _ x: MutableFloats, _ seen: Range<Int>, memory: Int, width: Int
 ) -> (largest: Float, sum: Float) {
-  let largest = maximum(x, seen)
+  // Where no window hides a local token, memory and local tokens are one run.
+  let hasHole = seen.lowerBound > memory
+  let first = hasHole ? memory : seen.upperBound
+  var largest = maximum(x, first)
+  if hasHole { largest = max(largest, maximum(x + seen.lowerBound, seen.count)) }
+  var sum = exponentials(x, first, largest)
+  if hasHole {
+    (x + memory).update(repeating: 0, count: seen.lowerBound - memory)
+    sum += exponentials(x + seen.lowerBound, seen.count, largest)
+  }
+  (x + seen.upperBound).update(repeating: 0, count: width - seen.upperBound)
+  return (largest, sum)
+}
+
+/// x[0..<count] = exp(x - largest); their sum.
+private func exponentials(_ x: MutableFloats, _ count: Int, _ largest: Float) -> Float {
   var sums = SIMD16<Float>.zero
   @inline(__always) func step(_ i: Int, _ n: Int) {
     let e = ml_first(ml_exp(load(x + i, n) - largest), n)
     store(x + i, e, n)
     sums += e
   }
-  eachVector(seen, step)
-  (x + seen).update(repeating: 0, count: width - seen)
-  return (largest, ml_sum(sums))
+  eachVector(count, step)
+  return ml_sum(sums)
 }

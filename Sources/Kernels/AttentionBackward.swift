@@ -10,10 +10,10 @@ public func attentionBackward(
   dq: MutableFloats, dk: MutableFloats, dv: MutableFloats, dGates: UnsafeMutablePointer<Double>?,
   dOut: Floats, out: Floats, logSumExp: Floats, q: Floats, k: Floats, v: Floats, tokens: Int,
   shape: AttentionShape, blocks: [AttentionBlock], gates: Floats? = nil, causal: Bool = true,
-  workers: Workers, scratch: Scratch
+  window: Int? = nil, workers: Workers, scratch: Scratch
 ) {
   let input = AttentionInput(
-    q: q, k: k, v: v, tokens: tokens, shape: shape, gates: gates, causal: causal)
+    q: q, k: k, v: v, tokens: tokens, shape: shape, gates: gates, causal: causal, window: window)
   let rowBlocks = RowBlock.split(blocks, tokens: tokens)
   guard !rowBlocks.isEmpty else { return }
   let pass = AttentionBackward(
@@ -58,7 +58,7 @@ private struct AttentionBackward {
 
   /// Local tokens whose keys this share's queries see: the extent of its buffers' contents.
   func extent(share: Int) -> Int {
-    rowBlocks(share: share).map { input.visible($0.queries) }.max() ?? 0
+    rowBlocks(share: share).map { input.visible($0.queries).upperBound }.max() ?? 0
   }
 
   /// All row blocks of one share; returns its part of the head's gate gradient.
@@ -66,8 +66,14 @@ private struct AttentionBackward {
     var gateSum = 0.0
     let size = shape.headSize
     let (dk, dv) = (buffer, buffer + input.tokens * size)
-    // The first block's keys cover the others', so it may write where the others add.
-    var isFirst = true
+    // The first block's keys cover the others', so it may write where the others add; not so where a
+    // window hides some from it.
+    var isFirst = input.window == nil
+    if !isFirst {
+      let extent = extent(share: share)
+      dk.update(repeating: 0, count: extent * size)
+      dv.update(repeating: 0, count: extent * size)
+    }
     for rows in rowBlocks(share: share) {
       let (p, dl) = (weights, weights + stride * RowBlock.limit)
       gateSum += logitGradients(p, dl, rows: rows, head: head)
@@ -76,11 +82,13 @@ private struct AttentionBackward {
       let beta: Float = isFirst ? 0 : 1
       isFirst = false
       sgemm(
-        seen, size, count, alpha: 1, p + m, stride, transposeA: true,
-        dOut + first * shape.outStride + head * size, shape.outStride, beta: beta, dv, size)
+        seen.count, size, count, alpha: 1, p + m, stride, transposeA: true,
+        dOut + first * shape.outStride + head * size, shape.outStride, beta: beta,
+        dv + seen.lowerBound * size, size)
       sgemm(
-        seen, size, count, alpha: localScale(head, rows), dl + m, stride, transposeA: true,
-        input.q + first * shape.queryStride + head * size, shape.queryStride, beta: beta, dk, size)
+        seen.count, size, count, alpha: localScale(head, rows), dl + m, stride, transposeA: true,
+        input.q + first * shape.queryStride + head * size, shape.queryStride, beta: beta,
+        dk + seen.lowerBound * size, size)
       queryGradients(dl, rows: rows, head: head)
     }
     return gateSum
@@ -96,8 +104,9 @@ private struct AttentionBackward {
     let (m, seen) = (rows.memory.memoryTokens, input.visible(rows.queries))
     let to = dq + rows.queries.lowerBound * shape.queryStride + head * size
     sgemm(
-      rows.queries.count, size, seen, alpha: localScale(head, rows), dl + m, stride, input.k + kv,
-      shape.keyStride, beta: 1, to, shape.queryStride)
+      rows.queries.count, size, seen.count, alpha: localScale(head, rows), dl + m, stride,
+      input.k + seen.lowerBound * shape.keyStride + kv, shape.keyStride, beta: 1, to,
+      shape.queryStride)
     if m > 0, let keys = rows.memory.memoryKeys {
       sgemm(
         rows.queries.count, size, m, alpha: shape.scale * (input.gate(head, rows) ?? 1), dl, stride,
@@ -121,20 +130,22 @@ private struct AttentionBackward {
         shape.memoryStride, transposeB: true, beta: 0, dl, stride)
     }
     sgemm(
-      rows.queries.count, visible, size, alpha: 1, dRows, shape.outStride, input.v + kv,
-      shape.valueStride, transposeB: true, beta: 0, dl + m, stride)
+      rows.queries.count, visible.count, size, alpha: 1, dRows, shape.outStride,
+      input.v + visible.lowerBound * shape.valueStride + kv, shape.valueStride, transposeB: true,
+      beta: 0, dl + m, stride)
     var (memorySum, localSum) = (0.0, 0.0)
     for (i, t) in rows.queries.enumerated() {
       let at = t * shape.outStride + head * size
       let delta = dot(dOut + at, out + at, size)
       let lse = logSumExp[head * input.tokens + t]
       let (pRow, dRow) = (p + i * stride, dl + i * stride)
-      let seen = input.causal ? t + 1 : visible
       if m > 0 {
-        memorySum += Double(softmaxGradientRow(pRow, dRow, lse, delta, seen: m, width: m))
+        memorySum += Double(softmaxGradientRow(pRow, dRow, lse, delta, seen: 0..<m, width: m))
       }
       localSum += Double(
-        softmaxGradientRow(pRow + m, dRow + m, lse, delta, seen: seen, width: visible))
+        softmaxGradientRow(
+          pRow + m, dRow + m, lse, delta, seen: input.seen(by: t, in: rows.queries),
+          width: visible.count))
     }
     guard let s = input.gate(head, rows) else { return 0 }
     return Double(1 - s) * memorySum - Double(s) * localSum
@@ -164,11 +175,13 @@ private struct AttentionBackward {
   }
 }
 
-/// l -> p = exp(l - lse) and dp -> dl = p (dp - delta) over 0..<seen, zero from there to width;
+/// l -> p = exp(l - lse) and dp -> dl = p (dp - delta) over `seen`, zero elsewhere in 0..<width;
 /// returned: sum(dl l), for the gate.
 private func softmaxGradientRow(
-  _ p: MutableFloats, _ dl: MutableFloats, _ lse: Float, _ delta: Float, seen: Int, width: Int
+  _ whole: MutableFloats, _ dWhole: MutableFloats, _ lse: Float, _ delta: Float, seen: Range<Int>,
+  width: Int
 ) -> Float {
+  let (p, dl) = (whole + seen.lowerBound, dWhole + seen.lowerBound)
   var sums = SIMD16<Float>.zero
   @inline(__always) func step(_ i: Int, _ n: Int) {
     let l = load(p + i, n)
@@ -178,8 +191,10 @@ private func softmaxGradientRow(
     store(dl + i, d, n)
     sums = ml_madd(ml_first(d, n), l, sums)
   }
-  eachVector(seen, step)
-  (p + seen).update(repeating: 0, count: width - seen)
-  (dl + seen).update(repeating: 0, count: width - seen)
+  eachVector(seen.count, step)
+  whole.update(repeating: 0, count: seen.lowerBound)
+  dWhole.update(repeating: 0, count: seen.lowerBound)
+  (p + seen.count).update(repeating: 0, count: width - seen.upperBound)
+  (dl + seen.count).update(repeating: 0, count: width - seen.upperBound)
   return ml_sum(sums)
 }

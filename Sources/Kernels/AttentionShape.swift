@@ -58,9 +58,25 @@ struct AttentionInput {
   let shape: AttentionShape
   let gates: Floats?
   let causal: Bool
+  /// Local keys that a query sees at most, its own among them.
+  var window: Int?
 
-  /// Local keys that some query of these rows sees: 0..<this.
-  func visible(_ rows: Range<Int>) -> Int { cached + (causal ? rows.upperBound : tokens) }
+  /// Local keys that some query of these rows sees: what tiles compute on.
+  func visible(_ rows: Range<Int>) -> Range<Int> {
+    let end = cached + (causal ? rows.upperBound : tokens)
+    return first(seenBy: rows.lowerBound)..<end
+  }
+
+  /// The local keys that query `t` sees, counted from the first that its rows see.
+  func seen(by t: Int, in rows: Range<Int>) -> Range<Int> {
+    let visible = visible(rows)
+    let end = causal ? cached + t + 1 : visible.upperBound
+    return first(seenBy: t) - visible.lowerBound..<end - visible.lowerBound
+  }
+
+  private func first(seenBy t: Int) -> Int {
+    window.map { max(0, cached + t + 1 - $0) } ?? 0
+  }
 
   /// sigmoid of the head's gate, where there is one and the rows have memory.
   func gate(_ head: Int, _ rows: RowBlock) -> Float? {
@@ -78,10 +94,12 @@ struct AttentionInput {
         rows.queries.count, m, size, alpha: shape.scale * (gate ?? 1), queries, shape.queryStride,
         keys + kv, shape.memoryStride, transposeB: true, beta: 0, out, stride)
     }
+    let visible = visible(rows.queries)
     sgemm(
-      rows.queries.count, visible(rows.queries), size,
-      alpha: shape.scale * (gate.map { 1 - $0 } ?? 1), queries, shape.queryStride, k + kv,
-      shape.keyStride, transposeB: true, beta: 0, out + m, stride)
+      rows.queries.count, visible.count, size,
+      alpha: shape.scale * (gate.map { 1 - $0 } ?? 1), queries, shape.queryStride,
+      k + visible.lowerBound * shape.keyStride + kv, shape.keyStride, transposeB: true, beta: 0,
+      out + m, stride)
   }
 
   /// out[rows, headSize] = weights[rows, M + visible] values, over [memory ‖ local].
@@ -89,10 +107,10 @@ struct AttentionInput {
     _ out: MutableFloats, outStride: Int, weights: Floats, stride: Int, rows: RowBlock, head: Int
   ) {
     let (size, kv) = (shape.headSize, head / shape.group * shape.headSize)
-    let m = rows.memory.memoryTokens
+    let (m, visible) = (rows.memory.memoryTokens, visible(rows.queries))
     sgemm(
-      rows.queries.count, size, visible(rows.queries), alpha: 1, weights + m, stride, v + kv,
-      shape.valueStride, beta: 0, out, outStride)
+      rows.queries.count, size, visible.count, alpha: 1, weights + m, stride,
+      v + visible.lowerBound * shape.valueStride + kv, shape.valueStride, beta: 0, out, outStride)
     if m > 0, let values = rows.memory.memoryValues {
       sgemm(
         rows.queries.count, size, m, alpha: 1, weights, stride, values + kv, shape.memoryStride,
@@ -123,7 +141,7 @@ struct RowBlock {
 
   /// Floats between rows of a buffer [queries, M + visible].
   static func stride(_ rows: [RowBlock], _ input: AttentionInput) -> Int {
-    let widest = rows.map { $0.memory.memoryTokens + input.visible($0.queries) }.max() ?? 0
+    let widest = rows.map { $0.memory.memoryTokens + input.visible($0.queries).count }.max() ?? 0
     return (widest + 15) / 16 * 16 + 16  // not a multiple of the page: rows in distinct sets
   }
 }

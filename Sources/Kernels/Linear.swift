@@ -12,23 +12,32 @@ func sgemm(
     Int32(m), Int32(n), Int32(k), alpha, a, Int32(lda), b, Int32(ldb), beta, c, Int32(ldc))
 }
 
-/// A grid of tiles over an output [rows, columns], fixed by the shape. Long and narrow tiles are
-/// fastest: each packs its own part of the weight once. At least two, and an even number of
-/// columns when there are few, so that two threads end together.
+/// A grid of tiles over an output [rows, columns], fixed by the shape. Every tile packs its part of
+/// both factors anew, so tiles are large: 512 rows, and 384 columns or, beyond eight of these, up to
+/// 1024. An even number of tiles, so that two threads end together; four, where the work is long.
 struct TileGrid {
   let rows, columns, rowStep, columnStep, columnTiles, count: Int
 
-  init(rows: Int, columns: Int, inner: Int, rowLimit: Int = 1024, columnLimit: Int = 256) {
+  init(rows: Int, columns: Int, inner: Int, rowLimit: Int = 512) {
+    func parts(_ extent: Int, _ limit: Int) -> Int { max(1, (extent + limit - 1) / limit) }
     func step(_ extent: Int, _ parts: Int) -> Int { ((extent + parts - 1) / parts + 15) / 16 * 16 }
-    var rowParts = max(1, (rows + rowLimit - 1) / rowLimit)
-    var columnParts = max(1, (columns + columnLimit - 1) / columnLimit)
-    if rowParts * columnParts % 2 == 1, columnParts < 8, rows * columns * inner > 1 << 20 {
+    var rowParts = parts(rows, rowLimit)
+    var columnParts = max(parts(columns, 1024), min(8, parts(columns, 384)))
+    let work = rows * columns * inner
+    if rowParts * columnParts % 2 == 1, work > 1 << 20 {
       if columns >= 192 { columnParts += 1 } else { rowParts += 1 }
     }
+    if rowParts * columnParts < 4, columns >= 512, work > 1 << 30 { columnParts = 4 }
     (self.rows, self.columns) = (rows, columns)
     (rowStep, columnStep) = (max(1, step(rows, rowParts)), max(1, step(columns, columnParts)))
     columnTiles = (columns + columnStep - 1) / columnStep
     count = columnTiles * ((rows + rowStep - 1) / rowStep)
+  }
+
+  /// One tile, for a thread that works alone: each operand is packed once.
+  init(wholeRows rows: Int, columns: Int) {
+    (self.rows, self.columns, rowStep, columnStep) = (rows, columns, max(1, rows), max(1, columns))
+    (columnTiles, count) = (1, min(1, rows * columns))
   }
 
   func tile(_ index: Int) -> (rows: Range<Int>, columns: Range<Int>) {
@@ -37,15 +46,17 @@ struct TileGrid {
   }
 }
 
-/// y[T,N] (= or +=) alpha x[T,K] W[N,K]^T (+ bias[N])
+/// y[T,N] (= or +=) alpha x[T,K] W[N,K]^T (+ bias[N]); `isWhole`: not cut into tiles.
 public func linearForward(
   _ y: MutableFloats, _ x: Floats, _ w: any RowPanels, tokens: Int, bias: Floats? = nil,
-  accumulate: Bool = false, alpha: Float = 1, workers: Workers, scratch: Scratch
+  accumulate: Bool = false, alpha: Float = 1, isWhole: Bool = false, workers: Workers,
+  scratch: Scratch
 ) {
   let (n, k) = (w.rows, w.columns)
-  // A narrow weight's tiles take all tokens: each of its panels is expanded once.
-  let grid = TileGrid(
-    rows: tokens, columns: n, inner: k, rowLimit: w.isDense ? 1024 : max(1, tokens))
+  let grid =
+    isWhole
+    ? TileGrid(wholeRows: tokens, columns: n)
+    : w.isDense ? TileGrid(rows: tokens, columns: n, inner: k) : narrowGrid(w, tokens)
   workers.forEach(tiles: grid.count) { index, worker in
     let (rows, columns) = grid.tile(index)
     let panel = w.panel(
@@ -70,6 +81,17 @@ public func linearForward(
       rows.count, columns.count, k, alpha: alpha, x + rows.lowerBound * k, k, panel, k,
       transposeB: true, beta: accumulate || bias != nil ? 1 : 0, out, n)
   }
+}
+
+/// A narrow weight's tiles take all tokens: each of its panels is expanded once.
+private func narrowGrid(_ w: any RowPanels, _ tokens: Int) -> TileGrid {
+  TileGrid(rows: tokens, columns: w.rows, inner: w.columns, rowLimit: max(1, tokens))
+}
+
+/// Floats of scratch that `linearForward` takes a thread for a narrow weight [rows, columns].
+public func narrowPanelCount(rows: Int, columns: Int) -> Int {
+  // Of the shortest segment: an odd number of tiles is evened out only for longer ones.
+  TileGrid(rows: 1, columns: rows, inner: 1).columnStep * columns
 }
 
 /// dx[T,K] (= or +=) alpha dy[T,N] W[N,K]: the gradient of `linearForward` by its input.

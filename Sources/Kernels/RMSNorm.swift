@@ -3,10 +3,11 @@ import CKernels
 /// Rows of a normalisation's tile.
 let normRows = 32
 
-/// out[T,W] = weight * (x * r), r = 1 / sqrt(mean(x^2) + epsilon) of each row, kept in inverseRMS[T].
+/// out[T,W] = (weight + offset) * (x * r), r = 1 / sqrt(mean(x^2) + epsilon) of each row, kept in
+/// inverseRMS[T]. The offset is 1 where a model stores the weight's distance from it (Gemma).
 public func rmsNormForward(
   _ out: MutableFloats, inverseRMS: MutableFloats, _ x: Floats, _ weight: Floats, tokens: Int,
-  width: Int, epsilon: Float, workers: Workers
+  width: Int, epsilon: Float, offset: Float = 0, workers: Workers
 ) {
   workers.forRanges(tokens, grain: normRows) { rows in
     for t in rows {
@@ -15,18 +16,19 @@ public func rmsNormForward(
       inverseRMS[t] = r
       let scale = SIMD16<Float>(repeating: r)
       @inline(__always) func step(_ i: Int, _ n: Int) {
-        store(to + i, load(weight + i, n) * (load(row + i, n) * scale), n)
+        store(to + i, (load(weight + i, n) + offset) * (load(row + i, n) * scale), n)
       }
       eachVector(width, step)
     }
   }
 }
 
-/// dx += r (w dOut) - x r^3 / W sum(w dOut x), row by row, and dWeight += the sum over rows of
-/// dOut x r (nil: not wanted), reduced tile by tile in order: the gradients of `rmsNormForward`.
+/// dx += r (w dOut) - x r^3 / W sum(w dOut x), w = weight + offset, row by row, and dWeight += the
+/// sum over rows of dOut x r (nil: not wanted), reduced tile by tile in order: the gradients of
+/// `rmsNormForward`.
 public func rmsNormBackward(
   _ dx: MutableFloats, _ dWeight: MutableFloats?, _ dOut: Floats, _ x: Floats, _ weight: Floats,
-  inverseRMS: Floats, tokens: Int, width: Int, workers: Workers
+  inverseRMS: Floats, tokens: Int, width: Int, offset: Float = 0, workers: Workers
 ) {
   let tiles = (tokens + normRows - 1) / normRows
   let partial = MutableFloats.allocate(capacity: dWeight == nil ? 1 : tiles * width)
@@ -36,7 +38,7 @@ public func rmsNormBackward(
     sums?.update(repeating: 0, count: width)
     for t in tile * normRows..<min(tokens, (tile + 1) * normRows) {
       rmsNormBackwardRow(
-        dx + t * width, sums, dOut + t * width, x + t * width, weight, inverseRMS[t], width)
+        dx + t * width, sums, dOut + t * width, x + t * width, weight, offset, inverseRMS[t], width)
     }
   }
   guard let dWeight else { return }
@@ -45,17 +47,18 @@ public func rmsNormBackward(
 
 private func rmsNormBackwardRow(
   _ dx: MutableFloats, _ dWeight: MutableFloats?, _ dOut: Floats, _ x: Floats, _ weight: Floats,
-  _ r: Float, _ width: Int
+  _ offset: Float, _ r: Float, _ width: Int
 ) {
   var sums = SIMD16<Float>.zero
   @inline(__always) func project(_ i: Int, _ n: Int) {
-    sums = ml_madd(load(weight + i, n) * load(dOut + i, n), load(x + i, n), sums)
+    sums = ml_madd((load(weight + i, n) + offset) * load(dOut + i, n), load(x + i, n), sums)
   }
   eachVector(width, project)
   let scale = SIMD16<Float>(repeating: r)
   let pull = SIMD16<Float>(repeating: -r * r * r * ml_sum(sums) / Float(width))
   @inline(__always) func addInput(_ i: Int, _ n: Int) {
-    let own = ml_madd(load(weight + i, n) * load(dOut + i, n), scale, load(dx + i, n))
+    let weighted = (load(weight + i, n) + offset) * load(dOut + i, n)
+    let own = ml_madd(weighted, scale, load(dx + i, n))
     store(dx + i, ml_madd(load(x + i, n), pull, own), n)
   }
   eachVector(width, addInput)

@@ -78,8 +78,10 @@ public func scale(_ x: MutableFloats, _ a: Float, count: Int, workers: Workers) 
 }
 
 /// x = a
-public func fill(_ x: MutableFloats, _ a: Float, count: Int) {
-  x.update(repeating: a, count: count)
+public func fill(_ x: MutableFloats, _ a: Float, count: Int, workers: Workers) {
+  workers.forRanges(count, grain: elementGrain) { range in
+    (x + range.lowerBound).update(repeating: a, count: range.count)
+  }
 }
 
 /// scores[rows] = keys[rows, dimension] · query. Each score is one f32 sum in a fixed order: it

@@ -32,7 +32,9 @@ extension LoadedModel {
     foundation: String?, fields: RunFields
   ) throws {
     let isAll = layers.count == decoder.layers.count
-    let stored = configuration.peft(baseModel: files.name, layers: isAll ? nil : layers)
+    let stored = configuration.peft(
+      baseModel: files.name, layers: isAll ? nil : layers,
+      weights: decoder.layers[0].modules.map(\.target))
     var adapter = Adapter(configuration: stored.json)
     for tensor in decoder.adapterTensors(configuration.extras) {
       adapter.tensors[Adapter.wholeName(of: tensor.name)] = Adapter.Tensor(

@@ -1,4 +1,3 @@
-import Glibc
 import Records
 import ShardIO
 import ToolSupport
@@ -30,25 +29,4 @@ public struct ChunkInput {
   private static func open(_ paths: [String], _ shownName: String?) throws -> ChunkReader {
     try ChunkReader(sources: try paths.map { try InputFile($0, shownName: shownName) })
   }
-}
-
-/// Copies a pipe to a file that has no name any more but can be opened again.
-private func spool(_ source: InputFile) throws -> String {
-  let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-  var template = Array("\(folder)/memlong.XXXXXX".utf8CString)
-  let descriptor = mkstemp(&template)
-  guard descriptor >= 0 else { throw ToolError.system(folder) }
-  unlink(template)
-  let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
-  defer { buffer.deallocate() }
-  while case let count = try source.read(into: buffer), count > 0 {
-    var written = 0
-    while written < count {
-      let more = write(descriptor, buffer.baseAddress! + written, count - written)
-      if more < 0 && errno == EINTR { continue }
-      guard more > 0 else { throw ToolError.system(folder) }
-      written += more
-    }
-  }
-  return "/proc/self/fd/\(descriptor)"
 }

@@ -34,8 +34,9 @@ public struct LayerList: ExpressibleByArgument, Sendable {
 public struct ModelOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "The base model: a .gguf file, or a Hugging Face folder (config.json, safetensors).",
-      valueName: "PATH"))
+      "The base model: a .gguf file, a Hugging Face folder (config.json; safetensors or "
+        + "pytorch_model.bin), or org/name[@revision] in the local Hugging Face cache.",
+      valueName: "MODEL"))
   public var model: String
 
   @Option(

@@ -1,6 +1,7 @@
 import Modeling
 import Records
 import Tokenization
+import ToolSupport
 import Weights
 
 /// A model's shape and the memory it is to have, known before any weight is loaded.
@@ -9,8 +10,11 @@ public struct ModelOutline: Sendable {
   public let configuration: LlamaConfiguration
   public let memory: MemoryConfiguration?
 
-  /// - Parameter memory: the memory's configuration for a decoder of so many layers, nil without one.
+  /// - Parameters:
+  ///   - path: of a `.gguf` file or a folder, or a hub name (see `resolveModel`).
+  ///   - memory: the memory's configuration for a decoder of so many layers, nil without one.
   public init(path: String, memory: (Int) -> MemoryConfiguration?) throws {
+    let path = try resolveModel(path)
     files = try ModelFiles.open(path: path)
     let fields = files.configuration
     configuration = try naming(path) { try LlamaConfiguration(huggingFace: fields) }
@@ -21,8 +25,8 @@ public struct ModelOutline: Sendable {
   /// Bytes of the files that the weights lie in.
   public var fileBytes: Int { files.byteCount }
 
-  /// Refuses chunks that another tokenizer made: by digest where the model carries its tokenizer, else
-  /// by the size of the vocabulary.
+  /// Refuses chunks that another tokenizer made: by the size of the vocabulary, and by
+  /// digest where the file or folder has a tokenizer.
   ///
   /// - Throws: `ModelError` naming both.
   public func check(_ tokenizer: TokenizerIdentity) throws {
@@ -32,11 +36,7 @@ public struct ModelOutline: Sendable {
         "the chunks were made by tokenizer \(tokenizer.name) with \(tokenizer.vocabularySize) "
           + "tokens, but \(files.name) has \(vocabulary)")
     }
-    guard let file = files.gguf else { return }
-    let own = try GGUFTokenizer(file)
-    let digest = BytePairTokenizer.digest(
-      tokens: own.tokens, merges: own.merges, tokenTypes: own.tokenTypes,
-      preTokenizer: own.preTokenizer)
+    guard let digest = try TokenizerFiles.digest(path: files.path) else { return }
     guard tokenizer.digest == digest else {
       throw ModelError(
         "the chunks were made by tokenizer \(tokenizer.name) (\(tokenizer.digest)), but "

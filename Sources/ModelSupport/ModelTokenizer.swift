@@ -1,35 +1,32 @@
-import Modeling
-import Records
+import Glibc
+import Safetensors
 import Tokenization
 import Weights
 
-/// The tokenizer that a model's files carry, and whether texts begin with its begin token.
-public struct ModelTokenizer: Sendable {
-  public let tokenizer: any Tokenizer
-  /// What the file says of itself (`add_bos_token`): true of Llama's, false of SmolLM2's.
-  public let addsBeginToken: Bool
+/// The tokenizer that comes with a model.
+///
+/// - Throws: `TokenizerError` or `WeightsError` where the model has none that is supported.
+public func modelTokenizer(_ files: ModelFiles) throws -> any Tokenizer {
+  try TokenizerFiles.open(path: files.path)
+}
 
-  /// - Throws: `ModelError` where the files carry none.
-  public init(_ files: ModelFiles) throws {
-    guard let gguf = files.gguf else {
-      throw ModelError("\(files.path): carries no tokenizer (name a GGUF file with --tokenizer)")
-    }
-    let stored = try GGUFTokenizer(gguf)
-    do {
-      tokenizer = try BytePairTokenizer(
-        tokens: stored.tokens, merges: stored.merges, tokenTypes: stored.tokenTypes,
-        preTokenizer: stored.preTokenizer, name: stored.name,
-        beginningOfSequence: stored.beginningOfSequence, endOfSequence: stored.endOfSequence)
-    } catch let error as TokenizerError {
-      throw ModelError("\(files.path): \(error)")
-    }
-    addsBeginToken = gguf.metadata["tokenizer.ggml.add_bos_token"]?.boolValue ?? false
+/// Whether texts begin with the tokenizer's begin token, as its files say (`add_bos_token`): true of
+/// Llama's, false of SmolLM2's. Where they say nothing, a SentencePiece model's do, as in
+/// transformers and llama.cpp, and no other's.
+///
+/// - Parameter path: of the tokenizer: a file or a folder.
+public func addsBeginToken(_ path: String) throws -> Bool {
+  var status = stat()
+  guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+    guard path.hasSuffix(".gguf") else { return path.hasSuffix(".model") }
+    let metadata = try GGUFFile(path: path).metadata
+    return metadata["tokenizer.ggml.add_bos_token"]?.boolValue
+      ?? (metadata["tokenizer.ggml.model"]?.stringValue == "llama")
   }
-
-  /// What shards of chunks call it.
-  public var identity: TokenizerIdentity {
-    let identity = tokenizer.identity
-    return TokenizerIdentity(
-      name: identity.name, vocabularySize: identity.vocabularySize, digest: identity.digest)
+  let settings = path + "/tokenizer_config.json"
+  if access(settings, F_OK) == 0 {
+    let json = try? MappedFile(path: settings).withBytes { try JSONValue(parsing: $0) }
+    if let says = json?["add_bos_token"]?.boolValue { return says }
   }
+  return access(path + "/tokenizer.model", F_OK) == 0
 }

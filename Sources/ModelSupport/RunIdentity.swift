@@ -40,17 +40,19 @@ public struct RunIdentity: Equatable, Sendable {
 
   public var json: JSONValue { .object(fields.mapValues { .string($0) }) }
 
-  /// Refuses a checkpoint that another run wrote.
+  /// Refuses what another run wrote.
   ///
-  /// - Parameter stored: the `json` of the run that wrote the checkpoint at `path`.
+  /// - Parameters:
+  ///   - stored: the `json` of the run that wrote what is at `path`.
+  ///   - remedy: what the user can do about it.
   /// - Throws: `ToolError` naming the first difference and both of its sides.
-  public func check(_ stored: JSONValue?, path: String) throws {
+  public func check(_ stored: JSONValue?, path: String, remedy: String) throws {
     let other = stored?.objectValue?.compactMapValues(\.stringValue) ?? [:]
     let names = Set(fields.keys).union(other.keys).subtracting(inputs).sorted()
     for name in inputs + names where fields[name] != other[name] {
       throw ToolError(
         "\(path) is of another run: \(name) is \(other[name] ?? "absent") there and "
-          + "\(fields[name] ?? "absent") here (remove it, or name another --checkpoint-dir)")
+          + "\(fields[name] ?? "absent") here (\(remedy))")
     }
   }
 }

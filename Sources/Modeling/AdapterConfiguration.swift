@@ -6,6 +6,14 @@ public struct AdapterConfiguration: Sendable, Equatable {
     "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
   ]
 
+  /// Modules that hold several of these in one tensor, as in Phi-3, and which.
+  static let fused = [
+    "qkv_proj": ["q_proj", "k_proj", "v_proj"], "gate_up_proj": ["gate_proj", "up_proj"],
+  ]
+
+  /// Every name that `targets` may hold.
+  public static var knownTargets: [String] { allTargets + fused.keys.sorted().reversed() }
+
   /// Full tensors trained and saved beside the low-rank ones.
   public enum Extra: String, Sendable, CaseIterable {
     /// Both norms of every layer and the last one.
@@ -54,7 +62,7 @@ public struct AdapterConfiguration: Sendable, Equatable {
       // The tensors tell which linear layers were trained in full. PEFT matches by suffix, so the
       // published `embed` matches no module of a Llama and saves nothing.
       extras: try (stored.modulesToSave ?? []).filter {
-        !Self.allTargets.contains($0) && $0 != "embed"
+        !Self.knownTargets.contains($0) && $0 != "embed"
       }.map { name in
         guard let extra = Extra.allCases.first(where: { $0.moduleName == name }) else {
           throw ModelError("adapter: modules_to_save \"\(name)\" is not supported")
@@ -63,14 +71,44 @@ public struct AdapterConfiguration: Sendable, Equatable {
       })
   }
 
+  /// The same with the targets that a model has: where one tensor holds several of them, all of these
+  /// together are that one, which is what PEFT calls it.
+  ///
+  /// - Throws: `ModelError` naming a target that the model lacks or has only as a part.
+  public func fitted(to configuration: LlamaConfiguration) throws -> AdapterConfiguration {
+    var fitted = self
+    for (whole, parts) in Self.fused.sorted(by: { $0.key < $1.key }) {
+      guard configuration.family.fusesProjections else {
+        guard !targets.contains(whole) else {
+          throw ModelError(
+            "adapter: \(configuration.family) has \(parts.joined(separator: ", ")), no \(whole)")
+        }
+        continue
+      }
+      let named = parts.filter { targets.contains($0) }
+      guard named.isEmpty || named == parts else {
+        throw ModelError(
+          "adapter: \(configuration.family) holds \(parts.joined(separator: ", ")) in one \(whole): "
+            + "adapt all of them or none")
+      }
+      fitted.targets.removeAll { parts.contains($0) }
+      if !named.isEmpty, !targets.contains(whole) { fitted.targets.insert(whole, at: 0) }
+    }
+    return fitted
+  }
+
   var scale: Float { Float(alpha / Double(rank)) }
 
   /// As PEFT stores it.
   ///
-  /// - Parameter layers: the layers with adapters, nil for all; none means that weights were trained
-  ///   in full instead.
-  public func peft(baseModel: String, layers: Range<Int>?) -> LoRAConfiguration {
-    let modules = extras.map(\.moduleName) + (layers?.isEmpty == true ? Self.allTargets : [])
+  /// - Parameters:
+  ///   - layers: the layers with adapters, nil for all; none means that weights were trained in full
+  ///     instead.
+  ///   - weights: the last parts of those weights' names.
+  public func peft(
+    baseModel: String, layers: Range<Int>?, weights: [String] = allTargets
+  ) -> LoRAConfiguration {
+    let modules = extras.map(\.moduleName) + (layers?.isEmpty == true ? weights : [])
     var stored = LoRAConfiguration(
       rank: rank, alpha: alpha, dropout: dropout, targetModules: targets.sorted(),
       modulesToSave: modules.isEmpty ? nil : modules, baseModel: baseModel)

@@ -21,30 +21,30 @@ extension Decoder {
     _ adapter: AdapterConfiguration, layers range: Range<Int>, seed: UInt64
   ) {
     for layer in layers[range] {
-      for (index, linear) in layer.linears.enumerated()
-      where adapter.targets.contains(String(linear.name.split(separator: ".").last!)) {
-        let identity = UInt64(layer.index * layer.linears.count + index)
-        let a = FloatBuffer(count: adapter.rank * linear.columns)
-        let bound = 1 / Float(linear.columns).squareRoot()
+      for (index, module) in layer.modules.enumerated()
+      where adapter.targets.contains(module.target) {
+        let identity = UInt64(layer.index * layer.modules.count + index)
+        let a = FloatBuffer(count: adapter.rank * module.columns)
+        let bound = 1 / Float(module.columns).squareRoot()
         uniform(a.pointer, count: a.count, bound: bound, key: seed &+ identity)
-        linear.adapter = lora(
-          linear, adapter, a: a, b: FloatBuffer(count: linear.rows * adapter.rank))
+        module.adapter = lora(
+          module, adapter, a: a, b: FloatBuffer(count: module.rows * adapter.rank))
       }
     }
   }
 
   private func lora(
-    _ linear: Linear, _ adapter: AdapterConfiguration, a: FloatBuffer, b: FloatBuffer
+    _ module: LinearModule, _ adapter: AdapterConfiguration, a: FloatBuffer, b: FloatBuffer
   ) -> LoRA {
-    let position = layers.firstIndex { $0.linears.contains { $0 === linear } } ?? 0
-    let index = layers[position].linears.firstIndex { $0 === linear } ?? 0
+    let position = layers.firstIndex { $0.modules.contains { $0 === module } } ?? 0
+    let index = layers[position].modules.firstIndex { $0 === module } ?? 0
     return LoRA(
       a: Parameter(
-        name: linear.name + ".lora_A.weight", shape: [adapter.rank, linear.columns], value: a),
+        name: module.name + ".lora_A.weight", shape: [adapter.rank, module.columns], value: a),
       b: Parameter(
-        name: linear.name + ".lora_B.weight", shape: [linear.rows, adapter.rank], value: b),
+        name: module.name + ".lora_B.weight", shape: [module.rows, adapter.rank], value: b),
       scale: adapter.scale, dropout: Float(adapter.dropout),
-      identity: UInt64(position * layers[position].linears.count + index) + 1)
+      identity: UInt64(position * layers[position].modules.count + index) + 1)
   }
 
   /// Applies a stored adapter: low-rank pairs stay beside the weights, full tensors replace them.
@@ -66,13 +66,13 @@ extension Decoder {
         try replace(tensor)
       }
     }
-    for (module, pair) in pairs.sorted(by: { $0.key < $1.key }) {
-      guard let linear = linear(named: module), let a = pair.a, let b = pair.b,
-        a.shape == [adapter.rank, linear.columns], b.shape == [linear.rows, adapter.rank]
+    for (name, pair) in pairs.sorted(by: { $0.key < $1.key }) {
+      guard let module = module(named: name), let a = pair.a, let b = pair.b,
+        a.shape == [adapter.rank, module.columns], b.shape == [module.rows, adapter.rank]
       else {
-        throw ModelError("adapter: \(module) does not fit the model (rank \(adapter.rank))")
+        throw ModelError("adapter: \(name) does not fit the model (rank \(adapter.rank))")
       }
-      linear.adapter = lora(linear, adapter, a: FloatBuffer(a.values), b: FloatBuffer(b.values))
+      module.adapter = lora(module, adapter, a: FloatBuffer(a.values), b: FloatBuffer(b.values))
     }
   }
 
@@ -90,9 +90,8 @@ extension Decoder {
     var required: [String] = []
     for layer in layers {
       if adapted?.contains(layer.index) ?? true {
-        for linear in layer.linears
-        where adapter.targets.contains(String(linear.name.split(separator: ".").last!)) {
-          required += ["A", "B"].map { "\(linear.name).lora_\($0).weight" }
+        for module in layer.modules where adapter.targets.contains(module.target) {
+          required += ["A", "B"].map { "\(module.name).lora_\($0).weight" }
         }
       }
       if adapter.extras.contains(.norm) { required += [layer.inputNorm.name, layer.postNorm.name] }
@@ -108,8 +107,8 @@ extension Decoder {
     let full = layers.flatMap { [$0.retrievalGate, $0.inputNorm, $0.postNorm] }.compactMap { $0 }
     var target = (full + [finalNorm]).first { $0.name == tensor.name }
     if tensor.name == "model.embed_tokens.weight" { target = embeddingParameter() }
-    if let module = tensor.name.removingSuffix(".weight"), let linear = linear(named: module) {
-      target = try linear.fullWeight()
+    if let name = tensor.name.removingSuffix(".weight"), let module = module(named: name) {
+      target = try module.fullWeight()
     }
     let extents = { (shape: [Int]) in shape.filter { $0 != 1 } }
     guard let target, extents(target.shape) == extents(tensor.shape) else {
@@ -141,10 +140,10 @@ extension Decoder {
     layers range: Range<Int>, extras: [AdapterConfiguration.Extra], weights: Bool = false
   ) throws {
     for layer in layers[range] {
-      if weights { for linear in layer.linears { try linear.trainWeight() } }
-      for linear in layer.linears {
-        linear.adapter?.a.train()
-        linear.adapter?.b.train()
+      for module in layer.modules {
+        if weights { try module.trainWeight() }
+        module.adapter?.a.train()
+        module.adapter?.b.train()
       }
       if extras.contains(.norm) {
         layer.inputNorm.train()

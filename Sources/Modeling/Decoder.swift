@@ -16,14 +16,19 @@ public final class DecoderLayer: @unchecked Sendable {
   /// One raw scalar a query head, where the layer retrieves and the model is gated.
   public let retrievalGate: Parameter?
 
-  /// Every linear layer by the last part of its Hugging Face name, in the order of computation.
-  public var linears: [Linear] { [query, key, value, output, gate, up, down] }
+  /// The stored weights of the linear layers, in the order of computation.
+  public let modules: [LinearModule]
+
+  /// Every linear layer, in the order of computation.
+  var linears: [Linear] { [query, key, value, output, gate, up, down] }
 
   init(
-    index: Int, inputNorm: Parameter, postNorm: Parameter, linears: [Linear],
+    index: Int, inputNorm: Parameter, postNorm: Parameter, modules: [LinearModule],
     retrievalGate: Parameter?
   ) {
+    let linears = modules.flatMap(\.parts)
     precondition(linears.count == 7)
+    self.modules = modules
     self.index = index
     self.inputNorm = inputNorm
     self.postNorm = postNorm
@@ -44,7 +49,7 @@ public final class DecoderLayer: @unchecked Sendable {
   }
 }
 
-/// A Llama decoder with retrieval attention: frozen weights, trainable norms, adapters and gates.
+/// A decoder of Llama's design with retrieval attention: frozen weights, trainable norms, adapters and gates.
 public final class Decoder: @unchecked Sendable {
   public let configuration: LlamaConfiguration
   public let memory: MemoryConfiguration?
@@ -91,18 +96,18 @@ public final class Decoder: @unchecked Sendable {
   public var parameters: [Parameter] {
     var all: [Parameter] = trainedEmbedding.map { [$0] } ?? []
     for layer in layers {
-      for linear in layer.linears {
-        if let adapter = linear.adapter { all += [adapter.a, adapter.b] }
-        if let weight = linear.weightParameter { all.append(weight) }
+      for module in layer.modules {
+        if let adapter = module.adapter { all += [adapter.a, adapter.b] }
+        if let weight = module.weightParameter { all.append(weight) }
       }
       all += [layer.retrievalGate, layer.inputNorm, layer.postNorm].compactMap { $0 }
     }
     return all + [finalNorm]
   }
 
-  public func linear(named name: String) -> Linear? {
+  public func module(named name: String) -> LinearModule? {
     for layer in layers {
-      if let found = layer.linears.first(where: { $0.name == name }) { return found }
+      if let found = layer.modules.first(where: { $0.name == name }) { return found }
     }
     return nil
   }
@@ -111,7 +116,7 @@ public final class Decoder: @unchecked Sendable {
   /// where a weight is stored narrow.
   public func mergeAdapters() {
     for layer in layers {
-      for linear in layer.linears { linear.mergeAdapter(compute) }
+      for module in layer.modules { module.mergeAdapter(compute) }
     }
   }
 

@@ -55,9 +55,10 @@ extension Decoder {
       ? embedding
       : try loader.panels(
         "lm_head.weight", [configuration.vocabularySize, configuration.hiddenSize])
+    let layers = try (0..<configuration.layerCount).map { try loader.layer($0, memory: memory) }
+    try loader.refuseOthers(than: layers)
     self.init(
-      configuration: configuration, memory: memory, compute: compute,
-      layers: try (0..<configuration.layerCount).map { try loader.layer($0, memory: memory) },
+      configuration: configuration, memory: memory, compute: compute, layers: layers,
       finalNorm: try loader.vector("model.norm.weight"), embedding: embedding.panels,
       head: head.panels)
   }
@@ -81,12 +82,33 @@ private struct DecoderLoader {
 
   func tensor(_ name: String, _ shape: [Int]) throws -> StoredTensor {
     guard let tensor = files.tensors[name] else {
-      throw ModelError("\(files.name): tensor \(name) is missing")
+      throw ModelError("\(files.name): \(files.whyUnavailable(name))")
     }
     guard tensor.shape == shape else {
       throw ModelError("\(files.name): \(name) has shape \(tensor.shape), expected \(shape)")
     }
     return tensor
+  }
+
+  /// Refuses a tensor that the decoder has no place for: a model that has it computes something else.
+  func refuseOthers(than layers: [DecoderLayer]) throws {
+    var known: Set = ["model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"]
+    for layer in layers {
+      known.formUnion([layer.inputNorm.name, layer.postNorm.name])
+      for module in layer.modules {
+        known.insert(module.name + ".weight")
+        if let bias = module.biasParameter { known.insert(bias.name) }
+      }
+    }
+    // Tables of frequencies, which older models store and nothing reads; gates, which memory may use.
+    let harmless = ["rotary_emb.inv_freq", "ret_gate.output_gate"]
+    if let other = files.tensors.keys.sorted().first(where: { name in
+      !known.contains(name) && !harmless.contains { name.hasSuffix($0) }
+    }) {
+      throw ModelError(
+        "\(files.name): tensor \(other) has no place in a model of type "
+          + configuration.family.rawValue)
+    }
   }
 
   func vector(_ name: String) throws -> Parameter {
@@ -110,29 +132,49 @@ private struct DecoderLoader {
     return (OwnedPanels(buffer: buffer, rows: shape[0], columns: shape[1]), buffer)
   }
 
-  func linear(_ name: String, _ shape: [Int], bias hasBias: Bool) throws -> Linear {
-    let weight = try panels(name + ".weight", shape)
+  /// - Parameter heights: outputs of the linear layers that the module's weight holds.
+  func module(_ name: String, _ heights: [Int], columns: Int, bias hasBias: Bool) throws
+    -> LinearModule
+  {
+    let rows = heights.reduce(0, +)
+    let weight = try panels(name + ".weight", [rows, columns])
     let bias =
-      hasBias ? FloatBuffer(try tensor(name + ".bias", [shape[0]]).floats()) : nil
-    return Linear(name: name, weight: weight.panels, dense: weight.dense, bias: bias)
+      hasBias ? FloatBuffer(try tensor(name + ".bias", [rows]).floats()) : nil
+    return LinearModule(
+      name: name, weight: weight.panels, dense: weight.dense, bias: bias, heights: heights)
+  }
+
+  private func modules(_ prefix: String) throws -> [LinearModule] {
+    let c = configuration
+    let (attention, mlp) = (prefix + "self_attn.", prefix + "mlp.")
+    let inputs: [(String, Int)] = [
+      ("q_proj", c.queryWidth), ("k_proj", c.keyValueWidth), ("v_proj", c.keyValueWidth),
+    ]
+    let gated: [(String, Int)] = [
+      ("gate_proj", c.intermediateSize), ("up_proj", c.intermediateSize),
+    ]
+    func side(_ path: String, _ parts: [(String, Int)], fused: String, bias: Bool) throws
+      -> [LinearModule]
+    {
+      guard !c.family.fusesProjections else {
+        return [try module(path + fused, parts.map(\.1), columns: c.hiddenSize, bias: bias)]
+      }
+      return try parts.map {
+        try module(path + $0.0, [$0.1], columns: c.hiddenSize, bias: bias)
+      }
+    }
+    return try side(attention, inputs, fused: "qkv_proj", bias: c.attentionBias)
+      + [module(attention + "o_proj", [c.hiddenSize], columns: c.queryWidth, bias: c.outputBias)]
+      + side(mlp, gated, fused: "gate_up_proj", bias: c.mlpBias)
+      + [module(mlp + "down_proj", [c.hiddenSize], columns: c.intermediateSize, bias: c.mlpBias)]
   }
 
   func layer(_ index: Int, memory: MemoryConfiguration?) throws -> DecoderLayer {
-    let c = configuration
     let prefix = "model.layers.\(index)."
-    let attention = c.attentionBias
-    let linears = [
-      try linear(prefix + "self_attn.q_proj", [c.queryWidth, c.hiddenSize], bias: attention),
-      try linear(prefix + "self_attn.k_proj", [c.keyValueWidth, c.hiddenSize], bias: attention),
-      try linear(prefix + "self_attn.v_proj", [c.keyValueWidth, c.hiddenSize], bias: attention),
-      try linear(prefix + "self_attn.o_proj", [c.hiddenSize, c.queryWidth], bias: attention),
-      try linear(prefix + "mlp.gate_proj", [c.intermediateSize, c.hiddenSize], bias: c.mlpBias),
-      try linear(prefix + "mlp.up_proj", [c.intermediateSize, c.hiddenSize], bias: c.mlpBias),
-      try linear(prefix + "mlp.down_proj", [c.hiddenSize, c.intermediateSize], bias: c.mlpBias),
-    ]
     return DecoderLayer(
       index: index, inputNorm: try vector(prefix + "input_layernorm.weight"),
-      postNorm: try vector(prefix + "post_attention_layernorm.weight"), linears: linears,
+      postNorm: try vector(prefix + "post_attention_layernorm.weight"),
+      modules: try modules(prefix),
       retrievalGate: try retrievalGate(prefix, index, memory))
   }
 

@@ -15,10 +15,13 @@ public final class DecoderPass {
   /// The residual stream after the last layer, (T, d).
   let residual: FloatBuffer
   var gradients: GradientBuffers?
-  private(set) var tokens: [Int32] = []
+  public private(set) var tokens: [Int32] = []
   private(set) var gathered: [GatheredMemory]
-  private var captured: [(keys: FloatBuffer, values: FloatBuffer)]
+  private(set) var captured: [(keys: FloatBuffer, values: FloatBuffer)]
   private(set) var localTable: RotaryTable
+
+  /// Sees the residual stream, (T, d), before every layer of a forward pass.
+  public var observer: ((_ layer: Int, _ residual: UnsafeBufferPointer<Float>) -> Void)?
 
   /// What the running segment continues.
   private(set) var cache: LocalCache?
@@ -63,24 +66,47 @@ public final class DecoderPass {
   ///   - cache: the tokens before the segment, which every query attends to as to its own segment;
   ///     the segment's join them. Not for training.
   public func forward(_ segment: Segment, dropoutSeed: UInt64? = nil, cache: LocalCache? = nil) {
+    begin(segment, dropoutSeed: dropoutSeed, cache: cache)
+    defer { cache?.grow(by: segment.tokens.count) }
+    embed()
+    run(0..<configuration.layerCount)
+  }
+
+  /// Makes `segment` the running one.
+  func begin(_ segment: Segment, dropoutSeed: UInt64? = nil, cache: LocalCache? = nil) {
     let count = segment.tokens.count
     precondition(count > 0 && count <= maximumTokens, "a segment of \(count) tokens")
     precondition(cache == nil || gradients == nil, "a training pass has no cache")
     tokens = segment.tokens
     self.cache = cache
-    defer { cache?.grow(by: count) }
     adapters.dropoutSeed = dropoutSeed
     prepareMemory(segment)
-    let width = configuration.hiddenSize
+  }
+
+  /// Puts the tokens' embeddings into the residual stream.
+  func embed() {
     let embedding =
       decoder.trainedEmbedding.map {
         DensePanels($0.value.floats, rows: $0.shape[0], columns: $0.shape[1]) as any RowPanels
       } ?? decoder.embedding
     gatherRows(
-      residual.pointer, table: embedding, ids: tokens, count: count, workers: compute.workers)
-    for layer in decoder.layers {
+      residual.pointer, table: embedding, ids: tokens, count: tokens.count,
+      workers: compute.workers)
+    if configuration.embeddingScale != 1 {
+      scale(
+        residual.pointer, configuration.embeddingScale,
+        count: tokens.count * configuration.hiddenSize, workers: compute.workers)
+    }
+  }
+
+  /// Carries the residual stream through `layers`.
+  func run(_ layers: Range<Int>) {
+    let count = tokens.count
+    let values = count * configuration.hiddenSize
+    for layer in decoder.layers[layers] {
+      observer?(layer.index, UnsafeBufferPointer(start: residual.floats, count: values))
       let a = activations(of: layer.index)
-      a.input.copy(from: residual.floats, count: count * width)
+      if layer.index >= lowest { a.input.copy(from: residual.floats, count: values) }
       attentionForward(layer, a, count)
       mlpForward(layer, a, count)
     }
@@ -90,14 +116,16 @@ public final class DecoderPass {
   private func prepareMemory(_ segment: Segment) {
     let count = (cache?.count ?? 0) + segment.tokens.count
     let rope = configuration.rope
+    // One token more is no reason for a new table, unless the angles depend on the length.
+    let end = rope.dependsOnLength ? count : max(count, cache?.capacity ?? 0)
     guard let memory = decoder.memory else {
-      localTable = table(positions: 0..<count, length: count)
+      localTable = table(positions: 0..<end, length: count)
       return
     }
     let longest = segment.blocks.map { $0.chunks.reduce(0) { $0 + $1.tokens } }.max() ?? 0
     let first = memory.positions == .zero ? 1 : 0
     let length = memory.positions == .zero ? count + 1 : count + longest
-    localTable = table(positions: first..<first + count, length: length)
+    localTable = table(positions: first..<first + end, length: length)
     let hasMemory = longest > 0
     for (slot, target) in gathered.enumerated() where hasMemory {
       target.gather(
@@ -117,8 +145,9 @@ public final class DecoderPass {
 
   /// The table of local positions, made again only when the positions or the length changed.
   private func table(positions: Range<Int>, length: Int) -> RotaryTable {
-    if let tableKey, tableKey == (positions, length) { return localTable }
-    tableKey = (positions, length)
+    let key = (positions, configuration.rope.dependsOnLength ? length : 0)
+    if let tableKey, tableKey == key { return localTable }
+    tableKey = key
     return configuration.rope.table(positions: positions, length: length)
   }
 

@@ -6,8 +6,11 @@ import Kernels
 public final class FloatBuffer: @unchecked Sendable {
   public let count: Int
   public let pointer: MutableFloats
+  /// Whose memory this is a part of, if it is.
+  private let owner: FloatBuffer?
 
   public init(count: Int) {
+    owner = nil
     precondition(count >= 0)
     self.count = count
     let raw = UnsafeMutableRawPointer.allocate(
@@ -23,7 +26,15 @@ public final class FloatBuffer: @unchecked Sendable {
     }
   }
 
-  deinit { pointer.deallocate() }
+  /// A part of `owner`: the same memory, kept as long as this.
+  init(_ range: Range<Int>, of owner: FloatBuffer) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= owner.count)
+    self.owner = owner
+    count = range.count
+    pointer = owner.pointer + range.lowerBound
+  }
+
+  deinit { if owner == nil { pointer.deallocate() } }
 
   public var floats: Floats { Floats(pointer) }
 

@@ -33,7 +33,9 @@ extension DecoderPass {
   /// - Returns: Σ nll over the scored targets, in nats.
   public func backward(_ targets: [Int32], scale: Float) -> Double {
     guard let gradients else { preconditionFailure("a pass made for evaluation") }
-    fill(gradients.residual.pointer, 0, count: tokens.count * configuration.hiddenSize)
+    fill(
+      gradients.residual.pointer, 0, count: tokens.count * configuration.hiddenSize,
+      workers: compute.workers)
     var sum = 0.0
     eachHeadPanel(targets) { panel in
       sum += panel.losses(gradientScale: scale).reduce(0, +)
@@ -47,6 +49,11 @@ extension DecoderPass {
   private func embeddingBackward(_ residual: FloatBuffer) {
     guard let gradient = decoder.trainedEmbedding?.gradient else { return }
     let width = configuration.hiddenSize
+    if configuration.embeddingScale != 1 {
+      Kernels.scale(
+        residual.pointer, configuration.embeddingScale, count: tokens.count * width,
+        workers: compute.workers)
+    }
     for (position, token) in tokens.enumerated() where Int(token) == configuration.paddingToken {
       (residual.pointer + position * width).update(repeating: 0, count: width)
     }
@@ -95,7 +102,7 @@ private struct HeadPanel {
     rmsNormForward(
       normed.pointer, inverseRMS: inverse.pointer, hidden.floats,
       pass.decoder.finalNorm.value.floats, tokens: count, width: c.hiddenSize,
-      epsilon: c.normEpsilon, workers: pass.compute.workers)
+      epsilon: c.normEpsilon, offset: c.normOffset, workers: pass.compute.workers)
     linearForward(
       logits.pointer, normed.floats, pass.decoder.head, tokens: count, bias: nil,
       accumulate: false, workers: pass.compute.workers, scratch: pass.compute.scratch)
@@ -124,7 +131,8 @@ private struct HeadPanel {
     let norm = pass.decoder.finalNorm
     rmsNormBackward(
       dHidden.pointer, norm.gradient?.pointer, dNormed.floats, hidden.floats, norm.value.floats,
-      inverseRMS: inverse.floats, tokens: count, width: width, workers: pass.compute.workers)
+      inverseRMS: inverse.floats, tokens: count, width: width,
+      offset: pass.configuration.normOffset, workers: pass.compute.workers)
     for (index, row) in rows.enumerated() {
       addScaled(
         residual.pointer + row * width, dHidden.floats + index * width, 1, count: width,

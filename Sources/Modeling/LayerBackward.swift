@@ -14,23 +14,23 @@ extension DecoderPass {
     }
   }
 
-  // x = middle + Wdown (silu(gate) · up); the residual's gradient becomes middle's.
+  // x = middle + Wdown (act(gate) · up); the residual's gradient becomes middle's.
   private func mlpBackward(
     _ layer: DecoderLayer, _ a: Activations, _ g: GradientBuffers, _ count: Int
   ) {
     let c = configuration
     let workers = compute.workers
     if layer.down.isTrained {
-      swiGLUForward(
-        activated.pointer, gate: a.gate.floats, up: a.up.floats,
+      gatedForward(
+        c.activation, activated.pointer, gate: a.gate.floats, up: a.up.floats,
         count: count * c.intermediateSize, workers: workers)
     }
     layer.down.backward(
       g.activation.pointer, g.residual.floats, activated.floats, tokens: count, accumulate: false,
       state: adapters)
-    swiGLUBackward(
-      dGate: g.gate.pointer, dUp: g.up.pointer, dOut: g.activation.floats, gate: a.gate.floats,
-      up: a.up.floats, count: count * c.intermediateSize, workers: workers)
+    gatedBackward(
+      c.activation, dGate: g.gate.pointer, dUp: g.up.pointer, dOut: g.activation.floats,
+      gate: a.gate.floats, up: a.up.floats, count: count * c.intermediateSize, workers: workers)
     layer.gate.backward(
       g.normed.pointer, g.gate.floats, a.normedMiddle.floats, tokens: count, accumulate: false,
       state: adapters)
@@ -40,7 +40,7 @@ extension DecoderPass {
     rmsNormBackward(
       g.residual.pointer, layer.postNorm.gradient?.pointer, g.normed.floats, a.middle.floats,
       layer.postNorm.value.floats, inverseRMS: a.middleInverse.floats, tokens: count,
-      width: c.hiddenSize, workers: workers)
+      width: c.hiddenSize, offset: c.normOffset, workers: workers)
   }
 
   // middle = x + Wo attention(…); middle's gradient becomes x's.
@@ -66,7 +66,7 @@ extension DecoderPass {
     rmsNormBackward(
       g.residual.pointer, layer.inputNorm.gradient?.pointer, g.normed.floats, a.input.floats,
       layer.inputNorm.value.floats, inverseRMS: a.inputInverse.floats, tokens: count,
-      width: c.hiddenSize, workers: workers)
+      width: c.hiddenSize, offset: c.normOffset, workers: workers)
   }
 
   /// Gradients of the unrotated query, key and value from the attention output's.
@@ -74,9 +74,10 @@ extension DecoderPass {
     _ layer: DecoderLayer, _ a: Activations, _ g: GradientBuffers, _ count: Int
   ) {
     let c = configuration
-    fill(g.query.pointer, 0, count: count * c.queryWidth)
-    fill(g.key.pointer, 0, count: count * c.keyValueWidth)
-    fill(g.value.pointer, 0, count: count * c.keyValueWidth)
+    let workers = compute.workers
+    fill(g.query.pointer, 0, count: count * c.queryWidth, workers: workers)
+    fill(g.key.pointer, 0, count: count * c.keyValueWidth, workers: workers)
+    fill(g.value.pointer, 0, count: count * c.keyValueWidth, workers: workers)
     var gateGradient = [Double](repeating: 0, count: c.queryHeads)
     gateGradient.withUnsafeMutableBufferPointer { gates in
       Kernels.attentionBackward(
@@ -86,7 +87,7 @@ extension DecoderPass {
         q: a.query.floats, k: a.key.floats, v: a.value.floats, tokens: count,
         shape: attentionShape,
         blocks: blocks(of: layer, count: count), gates: layer.retrievalGate?.value.floats,
-        workers: compute.workers, scratch: compute.scratch)
+        window: c.window(layer: layer.index), workers: workers, scratch: compute.scratch)
     }
     if let gradient = layer.retrievalGate?.gradient {
       for head in 0..<c.queryHeads { gradient.pointer[head] += Float(gateGradient[head]) }

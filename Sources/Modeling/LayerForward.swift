@@ -13,7 +13,7 @@ extension DecoderPass {
     rmsNormForward(
       a.normedInput.pointer, inverseRMS: a.inputInverse.pointer, residual.floats,
       layer.inputNorm.value.floats, tokens: count, width: c.hiddenSize, epsilon: c.normEpsilon,
-      workers: compute.workers)
+      offset: c.normOffset, workers: compute.workers)
     let normed = a.normedInput.floats
     layer.query.forward(a.query.pointer, normed, tokens: count, state: adapters)
     layer.key.forward(a.key.pointer, normed, tokens: count, state: adapters)
@@ -28,6 +28,7 @@ extension DecoderPass {
       a.attention.pointer, logSumExp: a.logSumExp.pointer, q: a.query.floats, k: Floats(keys),
       v: local?.values ?? a.value.floats, tokens: count, cached: cached, shape: attentionShape,
       blocks: blocks(of: layer, count: count), gates: layer.retrievalGate?.value.floats,
+      window: c.window(layer: layer.index),
       workers: compute.workers, scratch: compute.scratch)
     layer.output.forward(a.middle.pointer, a.attention.floats, tokens: count, state: adapters)
     addScaled(
@@ -45,19 +46,19 @@ extension DecoderPass {
       workers: compute.workers)
   }
 
-  // x = middle + Wdown (silu(Wgate n) · Wup n), n = rmsnorm(middle)
+  // x = middle + Wdown (act(Wgate n) · Wup n), n = rmsnorm(middle)
   func mlpForward(_ layer: DecoderLayer, _ a: Activations, _ count: Int) {
     let c = configuration
     rmsNormForward(
       a.normedMiddle.pointer, inverseRMS: a.middleInverse.pointer, a.middle.floats,
       layer.postNorm.value.floats, tokens: count, width: c.hiddenSize, epsilon: c.normEpsilon,
-      workers: compute.workers)
+      offset: c.normOffset, workers: compute.workers)
     let normed = a.normedMiddle.floats
     layer.gate.forward(a.gate.pointer, normed, tokens: count, state: adapters)
     layer.up.forward(a.up.pointer, normed, tokens: count, state: adapters)
-    swiGLUForward(
-      activated.pointer, gate: a.gate.floats, up: a.up.floats, count: count * c.intermediateSize,
-      workers: compute.workers)
+    gatedForward(
+      c.activation, activated.pointer, gate: a.gate.floats, up: a.up.floats,
+      count: count * c.intermediateSize, workers: compute.workers)
     layer.down.forward(residual.pointer, activated.floats, tokens: count, state: adapters)
     addScaled(
       residual.pointer, a.middle.floats, 1, count: count * c.hiddenSize, workers: compute.workers)

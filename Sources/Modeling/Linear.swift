@@ -2,18 +2,18 @@ import Kernels
 
 /// One linear layer y = x Wᵀ (+ bias) with a frozen weight [out, in] and an optional adapter.
 public final class Linear: @unchecked Sendable {
-  /// The module path, such as `model.layers.3.self_attn.q_proj`.
+  /// The path of the module that it is, or is a part of, such as `model.layers.3.self_attn.q_proj`.
   public let name: String
   /// Number of outputs.
   public let rows: Int
   /// Number of inputs.
   public let columns: Int
-  private(set) var weight: any RowPanels
+  private let weight: any RowPanels
   /// The weight in memory where it was expanded, so that an adapter can be merged into it.
   private let dense: FloatBuffer?
   private let bias: FloatBuffer?
-  /// The adapter that is trained, saved or last applied.
-  public var adapter: LoRA?
+  /// The module's adapter, or its part for these outputs.
+  var adapter: LoRA?
   /// Adapters below it that could not be merged into a weight that is stored narrow.
   private var foundation: [LoRA] = []
 
@@ -21,14 +21,10 @@ public final class Linear: @unchecked Sendable {
     (foundation + (adapter.map { [$0] } ?? [])).filter { !$0.isIdle }
   }
 
-  /// The weight as a parameter, once it is trained itself.
-  public private(set) var weightParameter: Parameter?
+  /// The module's weight as a parameter, or its part, once it is trained itself.
+  var weightParameter: Parameter?
 
   var hasFoundation: Bool { !foundation.isEmpty }
-
-  var biasParameter: Parameter? {
-    bias.map { Parameter(name: name + ".bias", shape: [rows], value: $0) }
-  }
 
   var isTrained: Bool {
     adapter?.isTrained == true || weightParameter?.isTrained == true
@@ -122,25 +118,6 @@ public final class Linear: @unchecked Sendable {
     dropout(
       dx, Floats(dDropped), count: tokens * columns, rate: adapter.dropout, key: key, offset: 0,
       accumulate: true, workers: compute.workers)
-  }
-
-  /// Marks the weight itself as trained.
-  ///
-  /// - Throws: `ModelError` where it is not held as float32.
-  func trainWeight() throws {
-    let parameter = try fullWeight()
-    parameter.train()
-  }
-
-  /// The weight as a parameter that can be replaced or trained.
-  func fullWeight() throws -> Parameter {
-    if let weightParameter { return weightParameter }
-    guard let dense else {
-      throw ModelError("\(name).weight is stored narrow: it takes --weights expanded")
-    }
-    let parameter = Parameter(name: name + ".weight", shape: [rows, columns], value: dense)
-    weightParameter = parameter
-    return parameter
   }
 
   /// W += α/r · B A where the weight is held as float32, else the adapter stays below the next one.

@@ -27,6 +27,12 @@ public final class LoRA: @unchecked Sendable {
     self.identity = identity
   }
 
+  /// The adapter of some of the outputs: the same A, those rows of B, the same dropout.
+  func part(_ rows: Range<Int>) -> LoRA {
+    LoRA(
+      a: a, b: Parameter(rows: rows, of: b), scale: scale, dropout: dropout, identity: identity)
+  }
+
   var aPanels: DensePanels { DensePanels(a.value.floats, rows: a.shape[0], columns: a.shape[1]) }
   var bPanels: DensePanels { DensePanels(b.value.floats, rows: b.shape[0], columns: b.shape[1]) }
 }

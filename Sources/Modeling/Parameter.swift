@@ -6,8 +6,14 @@ public final class Parameter: @unchecked Sendable {
   public let name: String
   public let shape: [Int]
   public let value: FloatBuffer
+  private var ownGradient: FloatBuffer?
+  private let whole: (parameter: Parameter, values: Range<Int>)?
+
   /// The accumulated gradient, of the value's shape; nil for a frozen parameter.
-  public private(set) var gradient: FloatBuffer?
+  public var gradient: FloatBuffer? {
+    guard let whole else { return ownGradient }
+    return whole.parameter.gradient.map { FloatBuffer(whole.values, of: $0) }
+  }
 
   public var count: Int { value.count }
   /// Whether it mixes two spaces, unlike a norm's weight or the gates, one number a channel or head.
@@ -19,10 +25,22 @@ public final class Parameter: @unchecked Sendable {
     self.name = name
     self.shape = shape
     self.value = value
+    whole = nil
+  }
+
+  /// Rows of `parameter`, a matrix: the same numbers and the same gradient.
+  init(rows: Range<Int>, of parameter: Parameter) {
+    let columns = parameter.shape[1]
+    let values = rows.lowerBound * columns..<rows.upperBound * columns
+    name = parameter.name
+    shape = [rows.count, columns]
+    value = FloatBuffer(values, of: parameter.value)
+    whole = (parameter, values)
   }
 
   /// Takes memory for a gradient, so that backward passes reach this parameter.
   public func train() {
-    if gradient == nil { gradient = FloatBuffer(count: count) }
+    guard whole == nil else { preconditionFailure("\(name): a part is trained by its whole") }
+    if ownGradient == nil { ownGradient = FloatBuffer(count: count) }
   }
 }

@@ -1,3 +1,5 @@
+import Kernels
+
 /// What a decoder and a pass over it will take, known before either is made.
 ///
 /// Bytes follow the buffers of `Activations`, `GradientBuffers`, `DecoderPass`, `HeadPanel` and the
@@ -56,7 +58,9 @@ public struct PassEstimate: Sendable {
   private func hidden(_ adapter: AdapterConfiguration?, layers: Int) -> Int {
     guard let adapter else { return 0 }
     let widest = adapter.targets.map { configuration.linearShape($0).columns }.max() ?? 0
-    return adapter.rank * (adapter.targets.count * layers + 1)
+    // A fused module's adapter keeps its own for each part.
+    let parts = adapter.targets.reduce(0) { $0 + (AdapterConfiguration.fused[$1]?.count ?? 1) }
+    return adapter.rank * (parts * layers + 1)
       + (adapter.dropout > 0 ? widest : 0)
   }
 
@@ -82,7 +86,13 @@ public struct PassEstimate: Sendable {
     var (own, shared) = (rows, 4 * tokens * c.queryWidth)
     if !residency.expands(c) {
       let widest = max(c.hiddenSize, c.queryWidth, c.intermediateSize)
-      own = max(own, 256 * widest)
+      for (rows, columns) in [
+        (c.queryWidth, c.hiddenSize), (c.hiddenSize, c.queryWidth),
+        (c.intermediateSize, c.hiddenSize), (c.hiddenSize, c.intermediateSize),
+        (c.vocabularySize, c.hiddenSize),
+      ] {
+        own = max(own, narrowPanelCount(rows: rows, columns: columns))
+      }
       shared = max(shared, max(4 << 20, 64 * widest))
     }
     return (threads * own + shared) * Self.float

@@ -137,11 +137,16 @@ public struct LaneMemory: Sendable {
     for row in rows { bank.finish(block: row) }
     var token = 0
     for (row, length) in zip(rows, segment.chunkLengths) {
-      let lastUse = plan.lastUse(of: row)
-      if lastUse >= rows.upperBound {
-        bank.insert(pass.memoryChunk(token..<token + length), row: row, lastUse: lastUse)
+      if keeps(row: row, of: segment) {
+        bank.insert(
+          pass.memoryChunk(token..<token + length), row: row, lastUse: plan.lastUse(of: row))
       }
       token += length
     }
+  }
+
+  /// Whether a later segment reads the chunk `row` of `segment`.
+  func keeps(row: Int, of segment: PlannedSegment) -> Bool {
+    plan.lastUse(of: row) >= segment.firstRow + segment.chunkLengths.count
   }
 }

@@ -5,7 +5,8 @@ import Safetensors
 /// Rotary position embedding: base, and how its frequencies are stretched for longer contexts.
 ///
 /// The scalings are those of Hugging Face `rope_scaling` (transformers 4.46): position interpolation
-/// (`linear`), dynamic NTK (`dynamic`), YaRN (arXiv 2309.00071) and Llama 3.
+/// (`linear`), dynamic NTK (`dynamic`), YaRN (arXiv 2309.00071), Llama 3, and LongRoPE as Phi-3 takes
+/// it (`longrope`, once `su`; arXiv 2402.13753).
 public struct RotaryConfiguration: Sendable, Equatable {
   public enum Scaling: Sendable, Equatable {
     case none
@@ -14,6 +15,8 @@ public struct RotaryConfiguration: Sendable, Equatable {
     case yarn(
       factor: Double, betaFast: Double, betaSlow: Double, attentionFactor: Double, original: Int)
     case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, original: Int)
+    /// One factor a pair of dimensions; the long ones for more than `original` positions.
+    case longrope(short: [Double], long: [Double], attentionFactor: Double, original: Int)
   }
 
   public var theta: Double
@@ -21,11 +24,37 @@ public struct RotaryConfiguration: Sendable, Equatable {
   public var maximumPositions: Int
   public var scaling: Scaling
 
-  init(_ fields: ConfigurationFields, headSize: Int, maximumPositions: Int) throws {
+  init(
+    _ fields: ConfigurationFields, family: ModelFamily, headSize: Int, maximumPositions: Int
+  ) throws {
     theta = try fields.number("rope_theta", default: 10000)
     self.headSize = headSize
     self.maximumPositions = maximumPositions
-    scaling = try Self.scaling(fields, maximumPositions: maximumPositions)
+    scaling =
+      try family == .phi3
+      ? Self.longScaling(fields, pairs: headSize / 2, maximumPositions: maximumPositions)
+      : Self.scaling(fields, maximumPositions: maximumPositions)
+  }
+
+  /// Phi-3's scaling; cos and sin grow with the whole stretch of the context, whatever the length.
+  private static func longScaling(
+    _ fields: ConfigurationFields, pairs: Int, maximumPositions: Int
+  ) throws -> Scaling {
+    guard let rope = try fields.object("rope_scaling") else { return .none }
+    // transformers takes the two older names for the same.
+    let kind = rope.string("type") ?? rope.string("rope_type") ?? ""
+    guard ["longrope", "su", "yarn"].contains(kind) else {
+      throw ModelError("config: rope_scaling type \"\(kind)\" is not supported with phi3")
+    }
+    try rope.allow(["type", "rope_type", "short_factor", "long_factor"], in: "rope_scaling")
+    let original = try fields.integer(
+      "original_max_position_embeddings", in: 2...(1 << 30), default: 4096)
+    let stretch = Double(maximumPositions) / Double(original)
+    return .longrope(
+      short: try rope.numbers("short_factor", count: pairs),
+      long: try rope.numbers("long_factor", count: pairs),
+      attentionFactor: stretch <= 1 ? 1 : (1 + log(stretch) / log(Double(original))).squareRoot(),
+      original: original)
   }
 
   private static func scaling(_ fields: ConfigurationFields, maximumPositions: Int) throws
@@ -33,6 +62,11 @@ public struct RotaryConfiguration: Sendable, Equatable {
   {
     guard let rope = try fields.object("rope_scaling") else { return .none }
     let kind = rope.string("rope_type") ?? rope.string("type") ?? ""
+    try rope.allow(
+      [
+        "type", "rope_type", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow",
+        "attention_factor", "low_freq_factor", "high_freq_factor",
+      ], in: "rope_scaling")
     func original() throws -> Int {
       try rope.integer(
         "original_max_position_embeddings", in: 1...(1 << 30), default: maximumPositions)
@@ -56,10 +90,21 @@ public struct RotaryConfiguration: Sendable, Equatable {
     }
   }
 
-  /// What cos and sin are multiplied by; 1 but for YaRN.
+  /// What cos and sin are multiplied by; 1 but for YaRN and LongRoPE.
   public var attentionScaling: Float {
-    if case .yarn(_, _, _, let factor, _) = scaling { return Float(factor) }
-    return 1
+    switch scaling {
+    case .yarn(_, _, _, let factor, _): return Float(factor)
+    case .longrope(_, _, let factor, _): return Float(factor)
+    case .none, .linear, .dynamic, .llama3: return 1
+    }
+  }
+
+  /// Whether the angles change with the length of the sequence.
+  var dependsOnLength: Bool {
+    switch scaling {
+    case .dynamic, .longrope: true
+    case .none, .linear, .yarn, .llama3: false
+    }
   }
 
   /// The table of `positions` in a sequence of `length` positions, which decides a dynamic base.
@@ -82,6 +127,8 @@ public struct RotaryConfiguration: Sendable, Equatable {
     case .linear(let factor): return plain.map { Float($0 / factor) }
     case .yarn(let factor, let fast, let slow, _, let original):
       return yarn(plain, factor: factor, fast: fast, slow: slow, original: original)
+    case .longrope(let short, let long, _, let original):
+      return zip(plain, length > original ? long : short).map { Float($0 / $1) }
     case .llama3(let factor, let low, let high, let original):
       return llama3(plain, factor: factor, low: low, high: high, original: original)
     }

@@ -47,12 +47,12 @@ extension Decoder {
       trainedEmbedding.map { WeightView($0) }
         ?? WeightView("model.embed_tokens.weight", embedding))
     for layer in layers {
-      for linear in layer.linears {
-        guard !linear.hasFoundation else {
-          throw ModelError("\(linear.name).weight is stored narrow: it takes --weights expanded")
+      for module in layer.modules {
+        guard !module.hasFoundation else {
+          throw ModelError("\(module.name).weight is stored narrow: it takes --weights expanded")
         }
-        views.append(WeightView(linear.name + ".weight", linear.weight))
-        if let bias = linear.biasParameter { views.append(WeightView(bias)) }
+        views.append(WeightView(module.name + ".weight", module.weight))
+        if let bias = module.biasParameter { views.append(WeightView(bias)) }
       }
       views += [layer.inputNorm, layer.postNorm].map { WeightView($0) }
       if let gate = layer.retrievalGate { views.append(WeightView(gate)) }

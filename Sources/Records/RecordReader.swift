@@ -6,6 +6,8 @@ public enum RecordReader {
   case embeddings(EmbeddingReader)
   case plan(PlanReader)
   case scores(ScoreReader)
+  case memory(MemoryReader)
+  case states(StateReader)
 
   /// Reads block 0.
   public init(sources: [any ByteSource]) throws {
@@ -15,6 +17,8 @@ public enum RecordReader {
     case .embeddings: self = .embeddings(try EmbeddingReader(reader))
     case .plan: self = .plan(try PlanReader(reader))
     case .scores: self = .scores(try ScoreReader(reader))
+    case .memory: self = .memory(try MemoryReader(reader))
+    case .states: self = .states(try StateReader(reader))
     }
   }
 
@@ -25,6 +29,8 @@ public enum RecordReader {
     case .embeddings(let reader): try reader.next() != nil
     case .plan(let reader): try reader.next() != nil
     case .scores(let reader): try reader.next() != nil
+    case .memory(let reader): try reader.next() != nil
+    case .states(let reader): try reader.next() != nil
     }
   }
 }

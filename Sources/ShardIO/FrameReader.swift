@@ -21,6 +21,9 @@ final class FrameReader {
   private var start = 0
   private var end = 0
   private var isAtEnd = false
+  /// The last block's memory, for the next one where nobody holds it any more: fresh pages cost
+  /// more than decompressing into them.
+  private var latest: BlockStorage?
 
   init(source: any ByteSource) {
     self.source = source
@@ -81,7 +84,7 @@ final class FrameReader {
     isInBlock = true
     let contentSize = try frameContentSize()
     ZSTD_DCtx_reset(context, ZSTD_reset_session_only)
-    let storage = BlockStorage(capacity: min(contentSize, 1 << 16))
+    let storage = emptyStorage(contentSize)
     var ended = try decompress(into: storage, upTo: min(8, contentSize), contentSize)
     let length = try describing {
       try SafetensorsHeader.length(of: storage.bytes, totalCount: contentSize)
@@ -97,6 +100,16 @@ final class FrameReader {
     ended = try ended || decompress(into: storage, upTo: contentSize, contentSize)
     guard ended else { throw ShardError("a frame is longer than its header says") }
     return .block(storage, header)
+  }
+
+  private func emptyStorage(_ contentSize: Int) -> BlockStorage {
+    if isKnownUniquelyReferenced(&latest), let latest {
+      latest.count = 0
+      return latest
+    }
+    let storage = BlockStorage(capacity: min(contentSize, 1 << 16))
+    latest = storage
+    return storage
   }
 
   /// The size that the frame's header declares, between 8 bytes and the most that is allowed.

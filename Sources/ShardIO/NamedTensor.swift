@@ -30,7 +30,7 @@ public struct NamedTensor: Sendable {
 final class BlockStorage: @unchecked Sendable {
   private(set) var pointer: UnsafeMutableRawPointer
   private(set) var capacity: Int
-  /// How much of it is filled; nothing changes once the block is handed out.
+  /// How much of it is filled; nothing changes while a block that was handed out is held.
   var count = 0
 
   init(capacity: Int) {

@@ -34,12 +34,25 @@ public protocol Tokenizer: Sendable {
     _ text: UnsafeBufferPointer<UInt8>, specialTokens: SpecialTokenHandling
   ) -> [Int32]
 
+  /// Ranges of the text whose ids one after the other are the ids of
+  /// the whole; of about `size` bytes each, or more where it has no place to be cut.
+  func independentParts(of text: UnsafeBufferPointer<UInt8>, size: Int) -> [Range<Int>]
+
+  /// True where the ids of a text begin with a space that the text does not have.
+  var addsLeadingSpace: Bool { get }
+
   /// The bytes of the ids; not necessarily UTF-8, since an id may end inside a character.
   /// Ids outside the vocabulary give nothing.
   func decode(_ ids: some Sequence<Int32>, skippingSpecialTokens: Bool) -> [UInt8]
 }
 
 extension Tokenizer {
+  public var addsLeadingSpace: Bool { false }
+
+  public func independentParts(
+    of text: UnsafeBufferPointer<UInt8>, size: Int
+  ) -> [Range<Int>] { [0..<text.count] }
+
   public func encode(_ text: String, specialTokens: SpecialTokenHandling = .parse) -> [Int32] {
     var text = text
     return text.withUTF8 { encode($0, specialTokens: specialTokens) }

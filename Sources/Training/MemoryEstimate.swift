@@ -61,7 +61,7 @@ public struct MemoryEstimate: Sendable {
     let linear = options.mode.trainsWeights ? pass.linearWeights(layers: layers) : 0
     trainedValues = pairs + extras + linear
     let adapterValues = pass.pairs(options.adapter, layers: adapted) + extras + linear
-    let lowest = options.adapter.extras.contains(.embed) ? 0 : layers.lowerBound
+    let lowest = options.lowestTrainedLayer(memoryLayer: memoryLayer, layerCount: layerCount)
     add("weights", pass.weights(residency, fileBytes: fileBytes))
     // The linear weights themselves are counted above.
     add("adapter", 4 * (adapterValues - linear))

@@ -16,6 +16,8 @@ public final class Trainer {
 
   struct Lane {
     var source: any SegmentSource
+    /// What the frozen layers make of the source's segments, where they are not to be computed.
+    var states: (any FrozenStateSource)?
     var memory: LaneMemory
     var isDone = false
     /// The row after the last segment that was read.
@@ -25,12 +27,14 @@ public final class Trainer {
   /// - Parameters:
   ///   - decoder: with its adapters in place; the mode decides which of them are trained.
   ///   - sources: one a lane.
+  ///   - states: one a lane, or none: then the frozen layers are computed with every segment.
   ///   - plan: empty for training without memory.
   ///   - segmentTokens: the longest segment.
   public init(
-    decoder: Decoder, options: TrainingOptions, sources: [any SegmentSource], plan: RetrievalPlan,
-    segmentTokens: Int
+    decoder: Decoder, options: TrainingOptions, sources: [any SegmentSource],
+    states: [any FrozenStateSource] = [], plan: RetrievalPlan, segmentTokens: Int
   ) throws {
+    precondition(states.isEmpty || states.count == sources.count)
     self.decoder = decoder
     self.options = options
     let layers = options.mode.trainedLayers(
@@ -40,7 +44,11 @@ public final class Trainer {
     pass = DecoderPass(decoder, maximumTokens: segmentTokens, training: true)
     optimizer = Optimizer(
       decoder.parameters, options: options.optimizer, workers: decoder.compute.workers)
-    lanes = sources.map { Lane(source: $0, memory: LaneMemory(plan: plan)) }
+    lanes = sources.enumerated().map { index, source in
+      Lane(
+        source: source, states: states.isEmpty ? nil : states[index],
+        memory: LaneMemory(plan: plan))
+    }
   }
 
   /// Optimiser steps taken.
@@ -106,7 +114,12 @@ public final class Trainer {
     let hits = lanes[item.lane].memory.hits(of: item.segment)
     let segment = Segment(
       tokens: item.segment.tokens, targets: Segment.shifted(item.segment.tokens), blocks: blocks)
-    pass.forward(segment, dropoutSeed: dropoutSeed(lane: item.lane))
+    if let states = try lanes[item.lane].states?.next(for: item.segment) {
+      try lanes[item.lane].memory.check(states, of: item.segment)
+      pass.forward(segment, from: states, dropoutSeed: dropoutSeed(lane: item.lane))
+    } else {
+      pass.forward(segment, dropoutSeed: dropoutSeed(lane: item.lane))
+    }
     let loss = pass.backward(segment.targets, scale: scale)
     lanes[item.lane].memory.advance(past: item.segment, pass)
     return (loss, hits.count, hits.age)

@@ -52,6 +52,12 @@ public struct TrainingOptions: Sendable, Equatable {
     self.lanes = lanes
     self.seed = seed
   }
+
+  /// The lowest layer that a gradient must reach; what is below is the same in every step.
+  public func lowestTrainedLayer(memoryLayer: Int, layerCount: Int) -> Int {
+    adapter.extras.contains(.embed)
+      ? 0 : mode.trainedLayers(memoryLayer: memoryLayer, layerCount: layerCount).lowerBound
+  }
 }
 
 /// What one optimiser step did.

@@ -30,7 +30,20 @@ func expandElements(
   case .q8_0: expandQ80(source, blocks, out)
   case .q4_0: expandQ40(source, blocks, out)
   case .q4_1: expandQ41(source, blocks, out)
+  case .q5_0: expandQ50(source, blocks, out)
+  case .q5_1: expandQ51(source, blocks, out)
+  case .q2_K: expandQ2K(source, blocks, out)
+  case .q3_K: expandQ3K(source, blocks, out)
+  case .q4_K: expandQ4K(source, blocks, out)
+  case .q5_K: expandQ5K(source, blocks, out)
+  case .q6_K: expandQ6K(source, blocks, out)
   }
+}
+
+/// The half that lies `offset` bytes into a block.
+@inline(__always)
+func half(_ base: UnsafeRawPointer, _ offset: Int) -> Float {
+  floatFromHalf(base.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
 }
 
 private func expandF16(
@@ -56,7 +69,7 @@ private func expandQ80(
   for block in 0..<blocks {
     let base = source + 34 &* block
     let x = out + 32 &* block
-    let d = floatFromHalf(base.loadUnaligned(as: UInt16.self))
+    let d = half(base, 0)
     let q = (base + 2).assumingMemoryBound(to: Int8.self)
     for j in 0..<32 { x[j] = d * Float(q[j]) }
   }
@@ -68,7 +81,7 @@ private func expandQ40(
   for block in 0..<blocks {
     let base = source + 18 &* block
     let x = out + 32 &* block
-    let d = floatFromHalf(base.loadUnaligned(as: UInt16.self))
+    let d = half(base, 0)
     let q = (base + 2).assumingMemoryBound(to: UInt8.self)
     for j in 0..<16 {
       let pair = Int32(q[j])
@@ -84,8 +97,8 @@ private func expandQ41(
   for block in 0..<blocks {
     let base = source + 20 &* block
     let x = out + 32 &* block
-    let d = floatFromHalf(base.loadUnaligned(as: UInt16.self))
-    let m = floatFromHalf(base.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
+    let d = half(base, 0)
+    let m = half(base, 2)
     let q = (base + 4).assumingMemoryBound(to: UInt8.self)
     for j in 0..<16 {
       let pair = Int32(q[j])
@@ -93,4 +106,48 @@ private func expandQ41(
       x[j &+ 16] = d * Float(pair >> 4) + m
     }
   }
+}
+
+private func expandQ50(
+  _ source: UnsafeRawPointer, _ blocks: Int, _ out: UnsafeMutablePointer<Float>
+) {
+  for block in 0..<blocks {
+    let base = source + 22 &* block
+    let x = out + 32 &* block
+    let d = half(base, 0)
+    let fifth = base.loadUnaligned(fromByteOffset: 2, as: UInt32.self)
+    let q = (base + 6).assumingMemoryBound(to: UInt8.self)
+    for j in 0..<16 {
+      let (low, high) = fiveBits(q[j], fifth, j)
+      x[j] = d * Float(low &- 16)
+      x[j &+ 16] = d * Float(high &- 16)
+    }
+  }
+}
+
+private func expandQ51(
+  _ source: UnsafeRawPointer, _ blocks: Int, _ out: UnsafeMutablePointer<Float>
+) {
+  for block in 0..<blocks {
+    let base = source + 24 &* block
+    let x = out + 32 &* block
+    let d = half(base, 0)
+    let m = half(base, 2)
+    let fifth = base.loadUnaligned(fromByteOffset: 4, as: UInt32.self)
+    let q = (base + 8).assumingMemoryBound(to: UInt8.self)
+    for j in 0..<16 {
+      let (low, high) = fiveBits(q[j], fifth, j)
+      x[j] = d * Float(low) + m
+      x[j &+ 16] = d * Float(high) + m
+    }
+  }
+}
+
+/// Columns j and j + 16 of a block: a byte's halves with bits j and j + 16 of `fifth` above them.
+@inline(__always)
+private func fiveBits(_ pair: UInt8, _ fifth: UInt32, _ j: Int) -> (low: Int32, high: Int32) {
+  let shifted = Int32(truncatingIfNeeded: fifth >> UInt32(j))
+  let low = (Int32(pair) & 15) | ((shifted & 1) << 4)
+  let high = (Int32(pair) >> 4) | (((shifted >> 16) & 1) << 4)
+  return (low, high)
 }

@@ -1,5 +1,5 @@
 /// A ggml tensor type by its code in the file. All of ggml's types are known by name and size, so
-/// that a file can be checked and a refusal can name what it refuses; few can be expanded.
+/// that a file can be checked and a refusal can name what it refuses; `StorageType` has those that are read.
 public struct GGUFTensorType: Hashable, Sendable, CustomStringConvertible {
   public let code: UInt32
 

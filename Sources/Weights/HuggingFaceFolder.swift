@@ -2,14 +2,26 @@ import Glibc
 import Safetensors
 
 /// The weight files of a Hugging Face folder, by name: model.safetensors alone, or those that
-/// model.safetensors.index.json lists, each checked to hold what the index says.
-func openWeights(folder: String) throws -> [MappedSafetensors] {
-  let single = folder + "/model.safetensors"
-  if access(single, F_OK) == 0 { return [try MappedSafetensors(path: single)] }
-  let indexPath = folder + "/model.safetensors.index.json"
-  guard access(indexPath, F_OK) == 0 else {
-    throw WeightsError(folder, "neither model.safetensors nor model.safetensors.index.json")
+/// model.safetensors.index.json lists, each checked to hold what the index says; where there is neither,
+/// the same of pytorch_model.bin.
+func openWeights(folder: String) throws -> [WeightTable] {
+  let names = ["model.safetensors", "pytorch_model.bin"]
+  for name in names {
+    let path = folder + "/" + name
+    if access(path, F_OK) == 0 { return [try openWeightFile(path)] }
+    let index = path + ".index.json"
+    if access(index, F_OK) == 0 { return try openShards(folder: folder, index: index) }
   }
+  throw WeightsError(
+    folder, "no weights: neither \(names.joined(separator: " nor ")), nor an .index.json of either")
+}
+
+private func openWeightFile(_ path: String) throws -> WeightTable {
+  path.hasSuffix(".safetensors")
+    ? try WeightTable(MappedSafetensors(path: path)) : try TorchCheckpoint(path: path).table
+}
+
+private func openShards(folder: String, index indexPath: String) throws -> [WeightTable] {
   let index = try parseJSONObject(MappedFile(path: indexPath))
   guard let map = index["weight_map"]?.objectValue else {
     throw WeightsError(indexPath, "no object weight_map")
@@ -25,10 +37,9 @@ func openWeights(folder: String) throws -> [MappedSafetensors] {
     namesByFile[file, default: []].append(name)
   }
   return try namesByFile.sorted { $0.key < $1.key }.map { file, names in
-    let weights = try MappedSafetensors(path: folder + "/" + file)
-    let held = Set(weights.entries.map(\.name))
-    if let missing = names.sorted().first(where: { !held.contains($0) }) {
-      throw WeightsError(weights.path, "no tensor \(missing), which the index says is here")
+    let weights = try openWeightFile(folder + "/" + file)
+    if let missing = names.sorted().first(where: { !weights.has($0) }) {
+      throw WeightsError(weights.file.path, "no tensor \(missing), which the index says is here")
     }
     return weights
   }
@@ -55,6 +66,19 @@ func parseJSONObject(_ file: MappedFile) throws -> JSONValue {
   }
   guard value.objectValue != nil else { throw WeightsError(file.path, "not a JSON object") }
   return value
+}
+
+/// What a model is called by its path: the file's or folder's name; for a snapshot of the Hugging Face
+/// cache, `models--ORG--NAME/snapshots/HASH`, the model's.
+public func modelName(_ path: String) -> String {
+  let parts = path.split(separator: "/")
+  if parts.count >= 3, parts[parts.count - 2] == "snapshots" {
+    let repository = parts[parts.count - 3]
+    if repository.hasPrefix("models--"), let name = repository.split(separator: "--").last {
+      return String(name)
+    }
+  }
+  return baseName(path)
 }
 
 func isFolder(_ path: String) -> Bool {

@@ -60,13 +60,7 @@ public struct MappedSafetensors: Sendable {
 
   /// The tensor, or nil when its type is none of ours (position ids, say).
   func expandable(_ entry: TensorEntry) throws -> StoredTensor? {
-    let storage: StorageType
-    switch entry.type {
-    case .F32: storage = .f32
-    case .F16: storage = .f16
-    case .BF16: storage = .bf16
-    default: return nil
-    }
+    guard let storage = StorageType(entry.type) else { return nil }
     let data = try bytes(entry)
     let expected = storedByteCount(
       entry.shape, blockSize: 1, bytesPerBlock: storage.bytesPerBlock)

@@ -19,8 +19,8 @@ public struct ModelFiles: Sendable {
   /// All files whose bytes make the model: config.json first, weights by name.
   private let files: [MappedFile]
 
-  /// Opens a `.gguf` file (llama architecture), or a folder with config.json and model.safetensors
-  /// or model.safetensors.index.json.
+  /// Opens a `.gguf` file (llama, qwen2, phi3 or gemma architecture), or a folder with config.json and
+  /// model.safetensors or pytorch_model.bin, each whole or in parts that its `.index.json` lists.
   /// - Throws: `WeightsError`, one line.
   public static func open(path: String) throws -> ModelFiles {
     try isFolder(path) ? ModelFiles(folder: path) : ModelFiles(gguf: path)
@@ -28,12 +28,12 @@ public struct ModelFiles: Sendable {
 
   private init(gguf path: String) throws {
     let gguf = try GGUFFile(path: path)
-    let llama = try LlamaTranslation(gguf)
+    let translation = try GGUFTranslation(gguf)
     self.path = path
-    let base = baseName(path)
+    let base = modelName(path)
     name = base.hasSuffix(".gguf") ? String(base.dropLast(5)) : base
-    configuration = try llama.configuration()
-    (tensors, refused) = try llama.tensors()
+    configuration = try translation.configuration()
+    (tensors, refused) = try translation.tensors()
     self.gguf = gguf
     files = [gguf.file]
   }
@@ -45,21 +45,18 @@ public struct ModelFiles: Sendable {
     var owners: [String: String] = [:]
     var tensors: [String: StoredTensor] = [:]
     var refused: [String: String] = [:]
-    for file in weights {
-      for entry in file.entries {
-        if let other = owners.updateValue(baseName(file.path), forKey: entry.name) {
+    for table in weights {
+      for name in table.names {
+        if let other = owners.updateValue(baseName(table.file.path), forKey: name) {
           throw WeightsError(
-            path, "tensor \(entry.name) is in both \(other) and \(baseName(file.path))")
-        }
-        if let tensor = try file.expandable(entry) {
-          tensors[entry.name] = tensor
-        } else {
-          refused[entry.name] = entry.type.rawValue
+            path, "tensor \(name) is in both \(other) and \(baseName(table.file.path))")
         }
       }
+      tensors.merge(table.tensors) { first, _ in first }
+      refused.merge(table.refused) { first, _ in first }
     }
     self.path = path
-    name = baseName(path)
+    name = modelName(path)
     self.tensors = tensors
     self.refused = refused
     gguf = nil
@@ -69,17 +66,26 @@ public struct ModelFiles: Sendable {
   /// The tensor of this name, checked to have this shape if one is given.
   /// - Throws: when it is missing, of a type that cannot be expanded, or of another shape.
   public func tensor(_ name: String, shape: [Int]? = nil) throws -> StoredTensor {
-    guard let tensor = tensors[name] else {
-      if let type = refused[name] {
-        throw WeightsError(
-          path, "tensor \(name) is stored as \(type); supported are \(supportedStorage)")
-      }
-      throw WeightsError(path, "no tensor \(name)")
-    }
+    guard let tensor = tensors[name] else { throw WeightsError(path, whyUnavailable(name)) }
     if let shape, tensor.shape != shape {
       throw WeightsError(path, "tensor \(name) has shape \(tensor.shape), expected \(shape)")
     }
     return tensor
+  }
+
+  /// What is wrong with a tensor that `tensors` lacks.
+  public func whyUnavailable(_ name: String) -> String {
+    guard let type = refused[name] else { return "tensor \(name) is missing" }
+    return "tensor \(name) is stored as \(type); supported are \(supportedStorage)"
+  }
+
+  /// Refuses a model with numbers of a type that cannot be expanded, for a reader that looks tensors up
+  /// by several names. Integers (position ids) are no weights.
+  public func requireReadableWeights() throws {
+    let integers: Set<String> = ["I64", "I32", "I16", "I8", "U8", "BOOL"]
+    if let name = refused.filter({ !integers.contains($0.value) }).keys.min() {
+      throw WeightsError(path, whyUnavailable(name))
+    }
   }
 
   /// Bytes of all files that make the model.

@@ -19,7 +19,7 @@ public struct StoredTensor: @unchecked Sendable {
   /// Bytes the tensor takes in its file.
   public var byteCount: Int { count / storage.blockSize * storage.bytesPerBlock }
 
-  /// The caller has checked that `bytes` are exactly what shape and storage need.
+  /// The caller has checked that `bytes` are exactly what shape, storage and order need.
   init(
     name: String, shape: [Int], storage: StorageType, order: RowOrder = .sequential,
     bytes: UnsafeRawBufferPointer, owner: AnyObject
@@ -33,7 +33,12 @@ public struct StoredTensor: @unchecked Sendable {
     self.owner = owner
     // An empty tensor has no bytes to point at; any address does, nothing is read from it.
     self.base = bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 64)!
-    precondition(count % storage.blockSize == 0 && byteCount == bytes.count)
+    precondition(count % storage.blockSize == 0)
+    if case .strided = order {
+      precondition(storage.blockSize == 1)
+    } else {
+      precondition(byteCount == bytes.count)
+    }
   }
 
   /// A tensor of our own making (a merged weight, a test's), held in memory as float32.
@@ -61,7 +66,23 @@ public struct StoredTensor: @unchecked Sendable {
         let stored = RowOrder.stored(row, headDimension)
         expandRun(from: stored * columns, columns, out + (row - range.lowerBound) * columns)
       }
+    case .strided(let strides):
+      for row in range {
+        expandStrided(row, strides, out + (row - range.lowerBound) * columns)
+      }
     }
+  }
+
+  /// One row of a view: its indices by the leading dimensions lead to its first element.
+  private func expandStrided(_ row: Int, _ strides: [Int], _ out: UnsafeMutablePointer<Float>) {
+    var (rest, first) = (row, 0)
+    for dimension in (0..<shape.count - 1).reversed() {
+      first += rest % shape[dimension] * strides[dimension]
+      rest /= shape[dimension]
+    }
+    let step = strides[shape.count - 1]
+    if step == 1 { return expandRun(from: first, columns, out) }
+    for column in 0..<columns { expandRun(from: first + column * step, 1, out + column) }
   }
 
   /// The whole tensor as float32, row-major.
@@ -85,6 +106,8 @@ enum RowOrder: Equatable, Sendable {
   /// (r, r + headDimension/2). Within each head, HF row r is stored as row 2r and r + headDimension/2
   /// as 2r+1.
   case interleaved(headDimension: Int)
+  /// A view: element (i, j, …) is the stored one at i·strides[0] + j·strides[1] + ….
+  case strided([Int])
 
   @inline(__always)
   static func stored(_ row: Int, _ headDimension: Int) -> Int {

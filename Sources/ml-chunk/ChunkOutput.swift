@@ -9,13 +9,13 @@ import ToolSupport
 final class ChunkOutput {
   private let file: OutputFile
   private let writer: ChunkWriter
-  private let tokenizer: BytePairTokenizer
+  private let tokenizer: any Tokenizer
   private var packer: ChunkPacker
   private(set) var documents = 0
 
   var rows: Int { writer.rows }
 
-  init(_ options: MLChunk, _ path: String?, _ tokenizer: BytePairTokenizer) throws {
+  init(_ options: MLChunk, _ path: String?, _ tokenizer: any Tokenizer) throws {
     file = try OutputFile(path)
     self.tokenizer = tokenizer
     let identity = tokenizer.identity
@@ -47,10 +47,15 @@ final class ChunkOutput {
   }
 
   private func write(_ chunk: PackedChunk) throws {
+    var text = tokenizer.decodeText(chunk.tokens, skippingSpecialTokens: true)
+    // Only a document's first chunk has the space that the tokenizer put before the document.
+    if tokenizer.addsLeadingSpace && chunk.ordinal == 0 && text.first == 0x20 {
+      text.removeFirst()
+    }
     try writer.append(
       Chunk(
         tokens: chunk.tokens, document: chunk.document, ordinal: chunk.ordinal,
         segment: chunk.segment, source: chunk.source,
-        text: tokenizer.decodeText(chunk.tokens, skippingSpecialTokens: true)))
+        text: text))
   }
 }

@@ -3,7 +3,6 @@ import Chunking
 import ShardIO
 import Tokenization
 import ToolSupport
-import Weights
 
 extension Packing: ExpressibleByArgument {}
 extension DocumentFormat: ExpressibleByArgument {}
@@ -35,7 +34,8 @@ struct MLChunk: ParsableCommand {
 
   @Option(
     name: [.customLong("tokenizer"), .customLong("model")],
-    help: ArgumentHelp("The GGUF file with the tokenizer.", valueName: "FILE"))
+    help: ArgumentHelp(
+      "A model's folder or GGUF file, a SentencePiece model or a vocab.txt.", valueName: "PATH"))
   var tokenizer: String
 
   @Option(help: ArgumentHelp("Tokens in a chunk, 1...65535.", valueName: "G"))
@@ -74,8 +74,8 @@ struct MLChunk: ParsableCommand {
       valueName: "NAME"))
   var sourceField = "meta.redpajama_set_name"
 
-  @Option(help: "Special tokens spelt out in the text: parse them, or take them as text.")
-  var specialTokens = SpecialTokenHandling.parse
+  @Option(help: "Special tokens spelt out in the text: text takes them as such, parse as tokens.")
+  var specialTokens = SpecialTokenHandling.text
 
   @OptionGroup var common: CommonOptions
 
@@ -108,7 +108,7 @@ struct MLChunk: ParsableCommand {
 
   func run() throws {
     let cost = CostLine()
-    let tokenizer = try openTokenizer(self.tokenizer)
+    let tokenizer = try TokenizerFiles.open(path: resolveModel(self.tokenizer))
     if separator == .eos && tokenizer.endOfSequence == nil {
       throw ToolError("\(self.tokenizer): no end-of-text token for --separator eos")
     }
@@ -147,19 +147,6 @@ struct MLChunk: ParsableCommand {
     cost.print(
       rows: main.rows + (held?.rows ?? 0), tokens: corpus.tokens,
       others: ["\(corpus.documents) documents"], options: common)
-  }
-
-  /// The tokenizer of a GGUF file.
-  private func openTokenizer(_ path: String) throws -> BytePairTokenizer {
-    let stored = try GGUFTokenizer(try GGUFFile(path: path))
-    do {
-      return try BytePairTokenizer(
-        tokens: stored.tokens, merges: stored.merges, tokenTypes: stored.tokenTypes,
-        preTokenizer: stored.preTokenizer, name: stored.name,
-        beginningOfSequence: stored.beginningOfSequence, endOfSequence: stored.endOfSequence)
-    } catch let error as TokenizerError {
-      throw ToolError("\(path): \(error)")
-    }
   }
 }
 

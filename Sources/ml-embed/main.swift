@@ -14,7 +14,7 @@ struct Embed: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ml-embed",
     abstract: "Embed the text of every chunk as a key, and of every query span as a query.",
-    usage: "ml-embed --model DIR [options] [CHUNKS…]",
+    usage: "ml-embed --model MODEL [options] [CHUNKS…]",
     discussion: helpDiscussion(
       """
       CHUNKS are shards of kind chunks; - or nothing is standard input. The output is a shard of \
@@ -26,7 +26,12 @@ struct Embed: ParsableCommand {
       ]),
     version: toolVersion)
 
-  @Option(help: ArgumentHelp("The retriever: a sentence-transformers folder.", valueName: "DIR"))
+  @Option(
+    help: ArgumentHelp(
+      """
+      The retriever: a sentence-transformers folder, or org/name[@revision] in the local Hugging \
+      Face cache.
+      """, valueName: "MODEL"))
   var model: String
 
   @Option(
@@ -65,7 +70,7 @@ struct Embed: ParsableCommand {
     let cost = CostLine()
     let output = try OutputFile(options.output)
     let reader = try ChunkReader(sources: InputFile.all(inputs))
-    let retriever = try Retriever(folder: model)
+    let retriever = try Retriever(folder: resolveModel(model))
     var spans = try querySpans(reader.parameters, retriever)
     let writer = EmbeddingWriter(
       sink: output, parameters: parameters(reader.parameters, retriever, spans),

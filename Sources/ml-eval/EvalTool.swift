@@ -16,8 +16,8 @@ struct EvalTool: ParsableCommand {
     ]),
     version: toolVersion,
     subcommands: [
-      LanguageModel.self, InContextLearning.self, Needle.self, MakeReport.self,
+      LanguageModel.self, InContextLearning.self, Needle.self, Generate.self, MakeReport.self,
     ])
 
-  func run() throws { throw ToolError.usage("name a command: lm, icl, needle or report") }
+  func run() throws { throw ToolError.usage("name a command: lm, icl, needle, generate or report") }
 }

@@ -1,11 +1,9 @@
 import ArgumentParser
-import Embedding
 import Indexing
 import Retrieval
 import ToolSupport
 
 extension DocumentPlanner.Choice: ExpressibleByArgument {}
-extension Eviction: ExpressibleByArgument {}
 
 /// Numbers such as `0,4,20`.
 struct NumberList: ExpressibleByArgument {
@@ -58,7 +56,9 @@ struct RecallOptions: ParsableArguments {
   var queryTokens: Int?
 
   @Option(
-    help: ArgumentHelp("A GGUF file with the tokenizer. (default: the model)", valueName: "FILE"))
+    help: ArgumentHelp(
+      "The tokenizer: a GGUF or SentencePiece file, or a folder. (default: the model's)",
+      valueName: "PATH"))
   var tokenizer: String?
 
   @Option(

@@ -3,10 +3,10 @@ import Evaluation
 import Indexing
 import ModelSupport
 import Modeling
+import Records
 import Retrieval
 import Tokenization
 import ToolSupport
-import Weights
 
 /// A model that reads texts of its own tokenizer into a memory that is planned as it goes.
 struct RecallSession {
@@ -32,19 +32,21 @@ struct RecallSession {
       throw ToolError.usage("--select nearest needs --retriever DIR")
     }
     let outline = try Self.outline(recall, modelOptions, usesMemory: usesMemory)
-    let own = try ModelTokenizer(
-      recall.tokenizer.map { try ModelFiles.open(path: $0) } ?? outline.files)
-    try outline.check(own.identity)
+    let path = recall.tokenizer ?? modelOptions.model
+    tokenizer = try TokenizerFiles.open(path: path)
+    let identity = tokenizer.identity
+    try outline.check(
+      TokenizerIdentity(
+        name: identity.name, vocabularySize: identity.vocabularySize, digest: identity.digest))
     let retriever =
       usesMemory && recall.select == .nearest
       ? try recall.retriever.map { try Retriever(folder: $0) } : nil
     model = try LoadedModel(
       outline, adapter: recall.adapter, residency: modelOptions.weights,
       threads: options.threadCount)
-    tokenizer = own.tokenizer
     reader = PromptReader(model.decoder, tokens: longest)
     begin =
-      recall.bos ?? own.addsBeginToken ? tokenizer.beginningOfSequence.map { [$0] } ?? [] : []
+      try recall.bos ?? addsBeginToken(path) ? tokenizer.beginningOfSequence.map { [$0] } ?? [] : []
     chunkTokens = recall.chunkTokens
     queryTokens = recall.queryTokens ?? retriever?.maximumLength ?? 256
     planner =

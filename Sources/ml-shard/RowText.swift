@@ -23,6 +23,12 @@ struct RowText {
     case .scores(let reader):
       guard let batch = try reader.next() else { return nil }
       return each(batch.rows.prefix(limit)) { $0.line($1) }
+    case .memory(let reader):
+      guard let rows = try reader.next() else { return nil }
+      return each(rows.prefix(limit)) { $0.line($1) }
+    case .states(let reader):
+      guard let batch = try reader.next() else { return nil }
+      return each(batch.rows.prefix(limit)) { $0.line($1, reader.parameters) }
     }
   }
 
@@ -83,6 +89,38 @@ struct RowText {
     let nll = score.nll.isFinite ? "\(score.nll)" : "null"
     add("{\"row\":\(score.row),\"offset\":\(score.offset),\"nll\":\(nll)")
     add(",\"scored\":\(score.scored)}\n")
+  }
+
+  private mutating func line(_ chunk: MemoryRow) {
+    add("{\"row\":\(chunk.row),\"length\":\(chunk.length),\"hits\":\(chunk.hits)")
+    add(",\"last_use\":\(chunk.lastUse),\"text\":")
+    add(JSONValue.string(String(decoding: chunk.text, as: UTF8.self)).encoded)
+    add("}\n")
+  }
+
+  /// Tokens of lists of numbers; keys and values a layer more.
+  private mutating func line(_ state: StateRow, _ parameters: StateParameters) {
+    add("{\"row\":\(row),\"tokens\":\(state.tokens),\"hidden\":")
+    addRows(state.hiddenValues(parameters), width: parameters.hiddenSize)
+    if let memory = state.memoryValues(parameters) {
+      for (name, layers) in [("keys", memory.map(\.keys)), ("values", memory.map(\.values))] {
+        add(",\"\(name)\":[")
+        for (index, layer) in layers.enumerated() {
+          if index > 0 { add(",") }
+          addRows(layer, width: parameters.memoryWidth)
+        }
+        add("]")
+      }
+    }
+    add("}\n")
+  }
+
+  private mutating func addRows(_ values: [Float], width: Int) {
+    for start in stride(from: 0, to: values.count, by: width) {
+      add(start == 0 ? "[" : ",")
+      addList(values[start..<start + width])
+    }
+    add("]")
   }
 
   private mutating func add(_ text: String) { bytes += text.utf8 }

@@ -162,13 +162,7 @@ struct BankLayout {
   var width: Int
   var precision: MemoryConfiguration.Precision
 
-  var type: ElementType {
-    switch precision {
-    case .f32: return .F32
-    case .bf16: return .BF16
-    case .f16: return .F16
-    }
-  }
+  var type: ElementType { precision.elementType }
 
   /// Nil for a decoder without memory.
   init?(_ decoder: Decoder) {

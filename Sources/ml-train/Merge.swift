@@ -17,8 +17,9 @@ struct Merge: ParsableCommand {
       ]))
 
   @Option(
-    help: ArgumentHelp("The base model: a .gguf file, or a Hugging Face folder.", valueName: "PATH")
-  )
+    help: ArgumentHelp(
+      "The base model: a .gguf file, a Hugging Face folder, or org/name[@revision] in the local "
+        + "Hugging Face cache.", valueName: "MODEL"))
   var model: String
 
   @Option(help: ArgumentHelp("The adapter folder.", valueName: "DIR"))

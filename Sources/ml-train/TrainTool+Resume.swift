@@ -33,14 +33,13 @@ extension TrainTool {
     _ model: LoadedModel, _ census: ChunkCensus, _ plan: LoadedPlan?, _ settings: TrainingOptions
   ) -> RunIdentity {
     var identity = RunIdentity()
-    identity.add(input: "model", digest: model.model.digest)
-    identity.add(input: "chunks", digest: census.digest.description)
-    identity.add(input: "plan", digest: plan?.digest.description)
-    identity.add(input: "adapter stood on", digest: model.adapter?.digest)
+    identity.addInputs(model, census, plan)
     identity.add(settings)
     if let memory = model.decoder.memory { identity.add(memory, as: "memory") }
     // An adapter is merged into expanded weights and stands beside stored ones: other roundings.
     identity.add(modelOptions.weights, as: "weights")
+    // States kept as f32 change nothing.
+    if cache.folder != nil, cache.dtype == .bf16 { identity.add(cache.dtype, as: "frozen states") }
     return identity
   }
 
@@ -55,7 +54,8 @@ extension TrainTool {
       let path = CheckpointStore.path(step, in: folder)
       // A damaged one is dealt with below.
       guard let state = try? StoredCheckpoint.state(at: path) else { continue }
-      try identity.check(state["run"], path: path)
+      try identity.check(
+        state["run"], path: path, remedy: "remove it, or name another --checkpoint-dir")
     }
     guard checkpoints.resume, let store else { return nil }
     return try store.newest(skipping: { options.note($0) })
@@ -63,18 +63,21 @@ extension TrainTool {
 
   func trainer(
     _ model: LoadedModel, _ settings: TrainingOptions, _ input: ChunkInput,
-    _ lanes: [Range<Int>], _ plan: LoadedPlan?, _ stored: StoredCheckpoint?
+    _ lanes: [Range<Int>], _ plan: LoadedPlan?, _ cache: FrozenCache?, _ stored: StoredCheckpoint?
   ) throws -> Trainer {
     let state = try stored.map {
       try CheckpointCoding.state($0, layout: BankLayout(model.decoder))
     }
-    let sources = try lanes.enumerated().map { index, rows in
+    let rest = lanes.enumerated().map { index, rows in
       let lane = state.flatMap { $0.lanes.indices.contains(index) ? $0.lanes[index] : nil }
       let start = min(max(lane?.nextRow ?? rows.lowerBound, rows.lowerBound), rows.upperBound)
-      return LaneReader(try input.open(), rows: start..<rows.upperBound)
+      return start..<rows.upperBound
     }
     let trainer = try Trainer(
-      decoder: model.decoder, options: settings, sources: sources,
+      decoder: model.decoder, options: settings,
+      sources: try rest.map { LaneReader(try input.open(), rows: $0) },
+      states: try cache.map { cache in try rest.map { try cache.source(from: $0.lowerBound) } }
+        ?? [],
       plan: plan?.plan ?? RetrievalPlan(), segmentTokens: input.census.longestSegment)
     if let state, let stored {
       try CheckpointCoding.restore(trainer.stateTensors, from: stored)

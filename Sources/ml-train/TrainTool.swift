@@ -57,6 +57,8 @@ struct TrainTool: ParsableCommand {
       "The adapter folder to stand on: merged into the base first.", valueName: "DIR"))
   var adapter: String?
 
+  @OptionGroup var cache: CacheArguments
+
   @OptionGroup var checkpoints: CheckpointArguments
 
   @OptionGroup var options: CommonOptions
@@ -65,6 +67,7 @@ struct TrainTool: ParsableCommand {
     try training.validateRanges()
     _ = try options.outputFolder("the adapter's")
     try checkpoints.validateRanges()
+    try cache.validateRanges()
   }
 
   func run() throws {
@@ -75,19 +78,22 @@ struct TrainTool: ParsableCommand {
     let census = input.census
     let loaded = try plan.map { try LoadedPlan(path: $0, for: census) }
     let lanes = try self.lanes(census, loaded)
-    let settings = try training.options(
+    var settings = try training.options(
       microSteps: try stepCount(input, lanes), lanes: lanes.count, seed: options.seed)
     let outline = try self.outline(census)
+    try checkFrozen(outline, settings)
     try outline.check(census.parameters.tokenizer)
+    settings.adapter = try settings.adapter.fitted(to: outline.configuration)
     let estimate = try estimateMemory(outline, settings, census, loaded, lanes)
     let store = try makeStore(folder)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount)
     let identity = self.identity(model, census, loaded, settings)
     let stored = try checkpoint(identity, store, folder)
+    let cache = try frozenCache(model, settings, input, loaded)
     let layers = settings.mode.adaptedLayers(of: model.decoder)
     model.decoder.addAdapters(settings.adapter, layers: layers, seed: options.seed)
-    let trainer = try self.trainer(model, settings, input, lanes, loaded, stored)
+    let trainer = try self.trainer(model, settings, input, lanes, loaded, cache, stored)
     options.note(
       "stage \(training.stage): \(trainer.trainedValues) trained values, \(census.tokens) tokens, "
         + "\(settings.schedule.totalSteps) steps")

@@ -23,7 +23,10 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Share of the adapters' inputs that is dropped.", valueName: "P"))
   var loraDropout = 0.05
 
-  @Option(help: ArgumentHelp("Adapted linear layers.", valueName: "NAMES"))
+  @Option(
+    help: ArgumentHelp(
+      "Adapted linear layers; of Phi-3, q_proj,k_proj,v_proj are its qkv_proj.", valueName: "NAMES")
+  )
   var loraTargets = "q_proj,k_proj,v_proj,o_proj"
 
   @Option(
@@ -109,7 +112,7 @@ struct TrainingArguments: ParsableArguments {
   }
 
   private func targets() throws -> [String] {
-    try words(loraTargets, "lora-targets", among: AdapterConfiguration.allTargets)
+    try words(loraTargets, "lora-targets", among: AdapterConfiguration.knownTargets)
   }
 
   private func extras() throws -> [AdapterConfiguration.Extra] {

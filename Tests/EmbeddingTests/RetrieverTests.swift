@@ -111,7 +111,10 @@ final class RetrieverTests: XCTestCase {
       XCTAssertTrue(opening().hasPrefix("DIR/model.safetensors: "), opening())
     }
     try remove("model.safetensors")
-    XCTAssertEqual(opening(), "DIR: neither model.safetensors nor model.safetensors.index.json")
+    XCTAssertEqual(
+      opening(),
+      "DIR: no weights: neither model.safetensors nor pytorch_model.bin, nor an .index.json of either"
+    )
   }
 
   func testVectorsEqualTheReference() throws {

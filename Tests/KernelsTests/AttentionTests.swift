@@ -17,6 +17,57 @@ final class AttentionTests: XCTestCase {
     for example in cases { example.check() }
   }
 
+  /// Windows within a tile, of several tiles, of one token and wider than the input.
+  func testWindows() {
+    let cases: [Case] = [
+      Case(tokens: 20, heads: 2, kv: 1, size: 16, blocks: [(20, 0)], window: 5),
+      Case(tokens: 300, heads: 3, kv: 1, size: 16, blocks: [(300, 0)], window: 60),
+      Case(tokens: 300, heads: 2, kv: 2, size: 16, blocks: [(140, 30), (160, 65)], window: 150),
+      Case(
+        tokens: 300, heads: 4, kv: 2, size: 16, blocks: [(100, 0), (28, 20), (172, 48)],
+        gated: true, window: 37),
+      Case(tokens: 140, heads: 2, kv: 1, size: 16, blocks: [(140, 3)], gated: true, window: 1),
+    ]
+    for example in cases { example.check() }
+    var wide = cases[2]
+    wide.window = 300
+    var none = wide
+    none.window = nil
+    let (a, b) = (wide.run(workers: two), none.run(workers: two))
+    assertSame(a.out, b.out)
+    XCTAssertEqual(a.dk.count, b.dk.count)
+    assertClose(a.dk, b.dk.map(Double.init), tolerance: 1e-5)
+    assertClose(a.dq, b.dq.map(Double.init), tolerance: 1e-5)
+    let results = workerCounts.map { cases[3].run(workers: $0) }
+    for r in results.dropFirst() {
+      assertSame(r.out, results[0].out)
+      assertSame(r.dk, results[0].dk)
+      assertSame(r.dv, results[0].dv)
+    }
+  }
+
+  /// A window over cached keys is the window over the whole sequence.
+  func testWindowOverCachedKeys() {
+    let (tokens, cached, size) = (21, 13, 16)
+    var random = Random(8)
+    let (q, k, v) = (
+      random.floats(tokens * size), random.floats(tokens * size), random.floats(tokens * size)
+    )
+    let expected = ReferenceAttention(
+      tokens: tokens, heads: 1, keyValueHeads: 1, headSize: size,
+      blocks: [.init(queries: 0..<tokens)], window: 6)(q: doubles(q), k: doubles(k), v: doubles(v))
+    var out = [Float](repeating: 0, count: (tokens - cached) * size)
+    q.withUnsafeBufferPointer { q in
+      attentionForward(
+        &out, logSumExp: nil, q: q.baseAddress! + cached * size, k: k, v: v,
+        tokens: tokens - cached, cached: cached,
+        shape: AttentionShape(queryHeads: 1, keyValueHeads: 1, headSize: size),
+        blocks: [AttentionBlock(queries: 0..<tokens - cached)], window: 6, workers: two,
+        scratch: Scratch(workers: two))
+    }
+    assertClose(out, Array(expected.out[(cached * size)...]))
+  }
+
   func testBitsDoNotDependOnThreads() {
     let example = Case(
       tokens: 300, heads: 9, kv: 3, size: 16, blocks: [(140, 0), (160, 65)], gated: true)
@@ -65,6 +116,7 @@ private struct Case {
   var blocks: [(queries: Int, memory: Int)]
   var gated = false
   var causal = true
+  var window: Int?
 
   struct Result {
     var out, lse, dq, dk, dv: [Float]
@@ -107,11 +159,12 @@ private struct Case {
         let gates = gated ? g.baseAddress : nil
         attentionForward(
           &r.out, logSumExp: &r.lse, q: x.q, k: x.k, v: x.v, tokens: tokens, shape: shape,
-          blocks: list, gates: gates, causal: causal, workers: workers, scratch: scratch)
+          blocks: list, gates: gates, causal: causal, window: window, workers: workers,
+          scratch: scratch)
         attentionBackward(
           dq: &r.dq, dk: &r.dk, dv: &r.dv, dGates: &r.dGates, dOut: x.dOut, out: r.out,
           logSumExp: r.lse, q: x.q, k: x.k, v: x.v, tokens: tokens, shape: shape, blocks: list,
-          gates: gates, causal: causal, workers: workers, scratch: scratch)
+          gates: gates, causal: causal, window: window, workers: workers, scratch: scratch)
       }
     }
     return r
@@ -132,7 +185,8 @@ private struct Case {
       first += b.queries
     }
     let reference = ReferenceAttention(
-      tokens: tokens, heads: heads, keyValueHeads: kv, headSize: size, blocks: list, causal: causal)
+      tokens: tokens, heads: heads, keyValueHeads: kv, headSize: size, blocks: list, causal: causal,
+      window: window ?? .max)
     let (q, k, v, dOut) = (doubles(x.q), doubles(x.k), doubles(x.v), doubles(x.dOut))
     let gates = gated ? doubles(x.gates) : nil
     let expected = reference(q: q, k: k, v: v, gates: gates)

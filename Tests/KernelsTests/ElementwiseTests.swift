@@ -41,6 +41,28 @@ final class ElementwiseTests: XCTestCase {
     }
   }
 
+  /// A norm of weight w + 1 and one of weight w with the offset 1 are the same, gradients too.
+  func testRMSNormOffset() {
+    let (t, width) = (70, 100)
+    var random = Random(4)
+    let (x, weight, dOut) = (
+      random.floats(t * width, scale: 3), random.floats(width), random.floats(t * width)
+    )
+    let results = [(weight.map { $0 + 1 }, Float(0)), (weight, 1)].map { weight, offset in
+      var (out, inverse) = (x, [Float](repeating: 9, count: t))
+      rmsNormForward(
+        &out, inverseRMS: &inverse, x, weight, tokens: t, width: width, epsilon: 1e-5,
+        offset: offset, workers: two)
+      var (dx, dWeight) = (x, weight.map { _ in Float(0) })
+      rmsNormBackward(
+        &dx, &dWeight, dOut, x, weight, inverseRMS: inverse, tokens: t, width: width,
+        offset: offset, workers: two)
+      return [out, dx, dWeight]
+    }
+    for i in 0..<3 { assertSame(results[0][i], results[1][i]) }
+    XCTAssertNotEqual(results[0][0], x)
+  }
+
   func testRMSNormBackwardWithoutWeightGradient() {
     let x: [Float] = [1, -2, 3, 4]
     var (a, b) = ([Float](repeating: 0, count: 4), [Float](repeating: 0, count: 4))
@@ -97,6 +119,34 @@ final class ElementwiseTests: XCTestCase {
         return d[i] * (two[0] - two[1]) / (2 * h)
       }, tolerance: 1e-6)
     assertClose(dUp, g.indices.map { d[$0] * referenceSwiGLU([g[$0]], [1])[0] }, tolerance: 1e-6)
+  }
+
+  func testGELUGates() {
+    let references: [(GateActivation, (Double) -> Double)] = [
+      (.gelu, referenceGELU), (.tanhGELU, referenceTanhGELU), (.silu, { $0 / (1 + exp(-$0)) }),
+    ]
+    for (activation, reference) in references {
+      var random = Random(2)
+      let n = 40_003
+      let gate = random.floats(n - 5, scale: 8) + [0, 50, -50, 1e4, -1e4]
+      let (up, dOut) = (random.floats(n), random.floats(n))
+      var (out, dGate, dUp) = (up, up, up)
+      gatedForward(activation, &out, gate: gate, up: up, count: n, workers: two)
+      assertClose(
+        out, gate.indices.map { reference(Double(gate[$0])) * Double(up[$0]) }, tolerance: 1e-6)
+      gatedBackward(
+        activation, dGate: &dGate, dUp: &dUp, dOut: dOut, gate: gate, up: up, count: n,
+        workers: two)
+      let h = 1e-5
+      assertClose(
+        dGate,
+        gate.indices.map { i in
+          let g = Double(gate[i])
+          return Double(dOut[i] * up[i]) * (reference(g + h) - reference(g - h)) / (2 * h)
+        }, tolerance: 2e-6, "\(activation)")
+      assertClose(
+        dUp, gate.indices.map { Double(dOut[$0]) * reference(Double(gate[$0])) }, tolerance: 1e-6)
+    }
   }
 
   func testSwiGLUFarFromZero() {

@@ -34,7 +34,7 @@ final class VectorTests: XCTestCase {
     assertClose(z, x.indices.map { Double(y[$0]) + 0.5 * Double(x[$0]) }, tolerance: 1e-7)
     scale(&z, 2, count: x.count, workers: two)
     assertClose(z, x.indices.map { 2 * Double(y[$0]) + Double(x[$0]) }, tolerance: 2e-7)
-    fill(&z, 3, count: 5)
+    fill(&z, 3, count: 5, workers: two)
     XCTAssertEqual(Array(z[..<5]), [3, 3, 3, 3, 3])
     let norm = squaredNorm(x, count: x.count)
     XCTAssertEqual(norm, inner(doubles(x), doubles(x)), accuracy: norm * 1e-7)

@@ -109,15 +109,15 @@ final class CheckpointStoreTests: XCTestCase {
         "inner.name": "none", "mode": "zero",
       ])
     let stored = try JSONValue(parsing: Array(one.json.encoded.utf8))
-    XCTAssertNoThrow(try one.check(stored, path: "c"))
+    XCTAssertNoThrow(try one.check(stored, path: "c", remedy: "r"))
     var other = Outer()
     other.inner.layers = [1]
-    XCTAssertThrowsError(try identity(other, model: "ab").check(stored, path: "c")) {
+    XCTAssertThrowsError(try identity(other, model: "ab").check(stored, path: "c", remedy: "r")) {
       XCTAssert("\($0)".contains("inner.layers is 1,2 there and 1 here"), "\($0)")
     }
-    XCTAssertThrowsError(try identity(other, model: "cd").check(stored, path: "c")) {
+    XCTAssertThrowsError(try identity(other, model: "cd").check(stored, path: "c", remedy: "r")) {
       XCTAssert("\($0)".contains("model is ab there and cd here"), "\($0)")
     }
-    XCTAssertThrowsError(try one.check(nil, path: "c"))
+    XCTAssertThrowsError(try one.check(nil, path: "c", remedy: "r"))
   }
 }

@@ -106,6 +106,41 @@ final class GradientTests: XCTestCase {
     }
   }
 
+  /// The parts that other families have, with memory, gates and both kinds of positions.
+  func testFamilies() throws {
+    let long: JSONValue = [
+      "type": "longrope", "short_factor": [1.0, 1.5, 2.0], "long_factor": [1.0, 2.5, 4.0],
+    ]
+    let qkv = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
+    for positions in MemoryConfiguration.Positions.allCases {
+      let memory = MemoryConfiguration(
+        memoryLayer: 0, retrievalLayers: [0, 1], positions: positions, usesGate: true)
+      let models: [TinyModel] = [
+        TinyModel(family: "mistral", fields: ["sliding_window": 3], layers: 2, memory: memory),
+        TinyModel(
+          family: "qwen2",
+          fields: ["use_sliding_window": true, "sliding_window": 2, "max_window_layers": 1],
+          layers: 2, attentionBias: true, tied: true, memory: memory),
+        TinyModel(family: "gemma", layers: 2, memory: memory),
+        TinyModel(fields: ["hidden_act": "gelu"], layers: 2, memory: memory),
+        TinyModel(
+          family: "phi3", fields: ["original_max_position_embeddings": 8, "sliding_window": 5],
+          layers: 2, rope: long, memory: memory, targets: qkv),
+      ]
+      for model in models {
+        try check(model, layers: 0..<2, extras: everything, "\(model.family) \(positions)")
+      }
+    }
+  }
+
+  /// Fused weights that are trained themselves.
+  func testFullFusedWeights() throws {
+    let memory = MemoryConfiguration(memoryLayer: 0, retrievalLayers: [1])
+    let model = TinyModel(
+      family: "phi3", layers: 2, memory: memory, targets: ["qkv_proj"], residency: .expanded)
+    try check(model, layers: 1..<2, extras: [.norm], "full phi3", weights: true)
+  }
+
   /// More scored positions than the head takes at a time, more queries and memory than an attention tile.
   func testLongSegment() throws {
     let memory = MemoryConfiguration(

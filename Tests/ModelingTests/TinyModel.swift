@@ -6,6 +6,9 @@ import Weights
 
 /// A random decoder small enough for the reference, with adapters whose halves are both non-zero.
 struct TinyModel {
+  var family = "llama"
+  /// Fields of config.json beyond those below, or instead of them.
+  var fields: [String: JSONValue] = [:]
   var layers = 3
   var hidden = 16
   var queryHeads = 4
@@ -29,8 +32,9 @@ struct TinyModel {
   var seed: UInt64 = 1
 
   private var configuration: JSONValue {
-    [
-      "model_type": "llama", "hidden_act": "silu", "vocab_size": .integer(Int64(vocabulary)),
+    let usual: JSONValue = [
+      "model_type": .string(family), "hidden_act": "silu",
+      "vocab_size": .integer(Int64(vocabulary)),
       "hidden_size": .integer(Int64(hidden)), "intermediate_size": .integer(Int64(intermediate)),
       "num_hidden_layers": .integer(Int64(layers)),
       "num_attention_heads": .integer(Int64(queryHeads)),
@@ -41,6 +45,7 @@ struct TinyModel {
       "attention_bias": .bool(attentionBias), "mlp_bias": .bool(mlpBias),
       "pad_token_id": padding.map { .integer(Int64($0)) } ?? .null,
     ]
+    return .object((usual.objectValue ?? [:]).merging(fields) { _, own in own })
   }
 
   /// Module path, outputs, inputs, bias.
@@ -48,11 +53,20 @@ struct TinyModel {
     let (query, keyValue) = (queryHeads * headSize, keyValueHeads * headSize)
     return (0..<layers).flatMap { layer in
       let prefix = "model.layers.\(layer)."
+      guard family != "phi3" else {
+        return [
+          (prefix + "self_attn.qkv_proj", query + 2 * keyValue, hidden, false),
+          (prefix + "self_attn.o_proj", hidden, query, false),
+          (prefix + "mlp.gate_up_proj", 2 * intermediate, hidden, false),
+          (prefix + "mlp.down_proj", hidden, intermediate, false),
+        ]
+      }
+      let outputBias = attentionBias && family != "qwen2"
       return [
         (prefix + "self_attn.q_proj", query, hidden, attentionBias),
         (prefix + "self_attn.k_proj", keyValue, hidden, attentionBias),
         (prefix + "self_attn.v_proj", keyValue, hidden, attentionBias),
-        (prefix + "self_attn.o_proj", hidden, query, attentionBias),
+        (prefix + "self_attn.o_proj", hidden, query, outputBias),
         (prefix + "mlp.gate_proj", intermediate, hidden, mlpBias),
         (prefix + "mlp.up_proj", intermediate, hidden, mlpBias),
         (prefix + "mlp.down_proj", hidden, intermediate, mlpBias),

@@ -1,4 +1,5 @@
 import Records
+import Safetensors
 import ShardIO
 import TestSupport
 
@@ -93,6 +94,42 @@ enum Samples {
       provenance: nil)
     for row in rows { try writer.append(row) }
     try writer.finish(planDigest: digest, chunkRows: chunkRows)
+    return sink.bytes
+  }
+
+  static func stateParameters(
+    layers: [Int], type: ElementType = .BF16, width: Int = 2
+  ) -> StateParameters {
+    StateParameters(
+      layer: 4, hiddenSize: width, hiddenType: type, memoryLayers: layers, memoryWidth: 3,
+      memoryType: .F32, model: "ab", chunksDigest: digest, planDigest: nil)
+  }
+
+  /// Chunks of one to four tokens, every second one kept.
+  static func stateRows(_ count: Int, _ parameters: StateParameters) -> [StateRow] {
+    func bytes(_ first: Int, _ count: Int, _ type: ElementType) -> [UInt8] {
+      let values = (0..<count).map { Float(first + $0 % 100) / 4 }
+      if type == .F32 { return values.withUnsafeBytes { Array($0) } }
+      return values.map { UInt16($0.bitPattern >> 16) }.withUnsafeBytes { Array($0) }
+    }
+    return (0..<count).map { row in
+      let tokens = 1 + row % 4
+      let memory = parameters.memoryLayers.map { layer in
+        StateRow.Memory(
+          keys: bytes(row + layer, tokens * 3, .F32), values: bytes(-row, tokens * 3, .F32))
+      }
+      return StateRow(
+        tokens: tokens,
+        hidden: bytes(row, tokens * parameters.hiddenSize, parameters.hiddenType),
+        memory: row % 2 == 0 ? memory : nil)
+    }
+  }
+
+  static func stateShard(_ rows: [StateRow], _ parameters: StateParameters) throws -> [UInt8] {
+    let sink = MemorySink()
+    let writer = StateWriter(sink: sink, parameters: parameters)
+    for row in rows { try writer.append(row) }
+    try writer.finish()
     return sink.bytes
   }
 }

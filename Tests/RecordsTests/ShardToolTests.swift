@@ -12,6 +12,9 @@ final class ShardToolTests: XCTestCase {
       try write(Samples.embeddingShard(3), to: "\(folder)/embeddings.mls")
       try write(Samples.planShard(Samples.planRows(4), chunkRows: 9), to: "\(folder)/plan.mls")
       try write(Samples.scoreShard(Samples.scoreRows(2)), to: "\(folder)/scores.mls")
+      let states = Samples.stateParameters(layers: [2])
+      try write(
+        Samples.stateShard(Samples.stateRows(2, states), states), to: "\(folder)/states.mls")
       try body(folder)
     }
   }
@@ -51,6 +54,13 @@ final class ShardToolTests: XCTestCase {
         """
         {"row":0,"offset":0,"nll":0.0,"scored":false}
         {"row":0,"offset":1,"nll":0.33333334,"scored":true}
+
+        """)
+      XCTAssertEqual(
+        try run("view", "\(folder)/states.mls").text,
+        """
+        {"row":0,"tokens":1,"hidden":[[0.0,0.25]],"keys":[[[0.5,0.75,1.0]]],"values":[[[0.0,0.25,0.5]]]}
+        {"row":1,"tokens":2,"hidden":[[0.25,0.5],[0.75,1.0]]}
 
         """)
     }
@@ -203,7 +213,7 @@ final class ShardToolTests: XCTestCase {
           """, in: folder)
         XCTAssertEqual(result.status, status, result.standardError)
         XCTAssertEqual(
-          result.text, "chunks.mls\nembeddings.mls\nplan.mls\nscores.mls\n")
+          result.text, "chunks.mls\nembeddings.mls\nplan.mls\nscores.mls\nstates.mls\n")
       }
     }
   }

@@ -136,8 +136,13 @@ struct SmallRun {
       optimizer: .init(weightDecay: 1e-2, clip: 1), accumulation: 2, lanes: lanes, seed: 5)
   }
 
-  /// - Parameter rows: where each lane begins, nil at its start.
-  func start(at rows: [Int?]? = nil) throws -> Trainer {
+  /// Makes what gives a lane its frozen states.
+  typealias Frozen = (RetrievalPlan, _ segmentTokens: Int, Decoder) -> any FrozenStateSource
+
+  /// - Parameters:
+  ///   - rows: where each lane begins, nil at its start.
+  ///   - frozen: nil to compute the frozen layers in the training pass.
+  func start(at rows: [Int?]? = nil, frozen: Frozen? = nil) throws -> Trainer {
     let files = try modelFiles()
     let decoder = try Decoder(
       files: files, memory: memory, residency: .expanded, compute: Compute(threads: threads))
@@ -147,8 +152,9 @@ struct SmallRun {
       let all = segments(of: lane)
       return ListSource(segments: all.filter { $0.firstRow >= rows?[lane] ?? 0 }[...])
     }
+    let states = sources.compactMap { _ in frozen?(plan, 3 * Self.chunkTokens, decoder) }
     return try Trainer(
-      decoder: decoder, options: options, sources: sources, plan: plan,
+      decoder: decoder, options: options, sources: sources, states: states, plan: plan,
       segmentTokens: 3 * Self.chunkTokens)
   }
 

@@ -15,12 +15,12 @@ struct TinyTraining {
   var plan: String { folder + "/plan.mls" }
 
   /// - Parameter documents: segments of each; a segment has 4 chunks of 8 tokens.
-  init(folder: String, documents: [Int], seed: UInt64 = 1) throws {
+  init(folder: String, documents: [Int], seed: UInt64 = 1, planSeed: UInt64? = nil) throws {
     self.folder = folder
     try FileManager.default.createDirectory(atPath: model, withIntermediateDirectories: true)
     try writeModel(seed: seed)
     let digest = try writeChunks(documents, seed: seed)
-    try writePlan(documents, chunks: digest, seed: seed)
+    try writePlan(documents, chunks: digest, seed: planSeed ?? seed)
   }
 
   private func writeModel(seed: UInt64) throws {

@@ -1,3 +1,4 @@
+import TestSupport
 import Weights
 import XCTest
 
@@ -16,12 +17,13 @@ final class ExpansionTests: XCTestCase {
   }
 
   private func assertSame(
-    _ values: [Float], _ expected: [Float], file: StaticString = #filePath, line: UInt = #line
+    _ values: [Float], _ expected: [Float], _ what: String = "",
+    file: StaticString = #filePath, line: UInt = #line
   ) {
-    XCTAssertEqual(values.count, expected.count, file: file, line: line)
+    XCTAssertEqual(values.count, expected.count, what, file: file, line: line)
     for (i, (value, wanted)) in zip(values, expected).enumerated()
     where value.bitPattern != wanted.bitPattern && !(value.isNaN && wanted.isNaN) {
-      return XCTFail("element \(i): \(value), expected \(wanted)", file: file, line: line)
+      return XCTFail("\(what) element \(i): \(value), expected \(wanted)", file: file, line: line)
     }
   }
 
@@ -65,6 +67,20 @@ final class ExpansionTests: XCTestCase {
         assertSame(
           expand(tensor, middle), Array(expected[middle.lowerBound * columns..<rows * columns]))
       }
+    }
+  }
+
+  /// Every type's blocks as the Python package `gguf` expands them, bit for bit.
+  func testEveryTypeEqualsTheReference() throws {
+    let file = try GGUFFile(path: fixture("gguf-types/types.gguf"))
+    let expected = try Tensors(fixture: "gguf-types/expected.safetensors")
+    XCTAssertEqual(Set(file.tensors.map(\.name)), Set(StorageType.allCases.map(\.rawValue)))
+    for name in expected.names {
+      let tensor = try file.tensor(name)
+      XCTAssertEqual(tensor.storage.rawValue, name)
+      assertSame(tensor.floats(), try expected.floats(name), name)
+      let start = 2 * tensor.columns
+      assertSame(expand(tensor, 2..<3), Array(try expected.floats(name)[start...]), name)
     }
   }
 

@@ -127,11 +127,11 @@ final class GGUFFileTests: XCTestCase {
 
   func testTypesThatCannotBeExpandedAreRefusedByName() throws {
     var builder = GGUFBuilder()
-    builder.add("k", [256], 14, [UInt8](repeating: 0, count: 210))
+    builder.add("k", [256], 23, [UInt8](repeating: 0, count: 136))
     builder.add("new", [256], 77, [UInt8](repeating: 0, count: 300))
     let file = try open(builder)
     assertContains(
-      failure { try file.tensor("k") }, "tensor k is stored as Q6_K; supported are F32")
+      failure { try file.tensor("k") }, "tensor k is stored as IQ4_XS; supported are F32")
     assertContains(failure { try file.tensor("new") }, "tensor new is stored as type 77")
     assertContains(failure { try file.tensor("absent") }, "no tensor absent")
   }

@@ -63,12 +63,17 @@ final class ModelFilesTests: XCTestCase {
     assertContains(
       failure { try model.tensor("model.norm.weight", shape: [9]) },
       "tensor model.norm.weight has shape [8], expected [9]")
-    assertContains(failure { try model.tensor("x") }, "tiny.Q9.gguf: no tensor x")
+    assertContains(failure { try model.tensor("x") }, "tiny.Q9.gguf: tensor x is missing")
   }
 
   func testLlamaRefusals() {
     let cases: [(String, (inout GGUFBuilder) -> Void)] = [
-      ("architecture qwen2 is not supported", { $0 = .tinyLlama(architecture: "qwen2") }),
+      (
+        "architecture qwen9 is not supported (supported: llama, qwen2, phi3, gemma)",
+        {
+          $0 = .tinyLlama(architecture: "qwen9")
+        }
+      ),
       ("architecture (none)", { $0.metadata.removeFirst() }),
       ("no metadata key llama.block_count", { $0.drop("llama.block_count") }),
       ("llama.block_count is 0", { $0.replace("llama.block_count", 0) }),
@@ -122,7 +127,8 @@ final class ModelFilesTests: XCTestCase {
     let model = try open(builder)
     assertContains(
       failure { try model.tensor("model.norm.weight") },
-      "tensor model.norm.weight is stored as I32; supported are F32, F16, BF16, Q8_0, Q4_0, Q4_1")
+      "tensor model.norm.weight is stored as I32; supported are F32, F16, BF16, Q8_0, Q4_0, Q4_1, "
+        + "Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K")
   }
 
   // MARK: Digest
@@ -241,7 +247,8 @@ final class ModelFilesTests: XCTestCase {
     assertContains(failure { try ModelFiles.open(path: folder) }, "not a JSON object")
     scratch.write("empty/config.json", "{}")
     assertContains(
-      failure { try ModelFiles.open(path: folder) }, "empty: neither model.safetensors nor")
+      failure { try ModelFiles.open(path: folder) },
+      "empty: no weights: neither model.safetensors nor pytorch_model.bin")
   }
 }
 

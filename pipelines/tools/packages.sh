@@ -13,6 +13,7 @@ needs=(
   "pkg-config --exists libzstd=libzstd-dev"
   "pkg-config --exists libxxhash=libxxhash-dev"
   "pkg-config --exists zlib=zlib1g-dev"
+  "pkg-config --exists sentencepiece=libsentencepiece-dev" # tokenizer.model of Llama 2, Mistral, bge-m3
   "test -e /usr/include/stdlib.h=libc6-dev"
   "test -e /etc/ssl/certs/ca-certificates.crt=ca-certificates"
 )

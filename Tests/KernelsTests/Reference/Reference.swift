@@ -40,6 +40,10 @@ func referenceLayerNorm(
 
 func referenceGELU(_ x: Double) -> Double { x * 0.5 * (1 + erf(x / 2.0.squareRoot())) }
 
+func referenceTanhGELU(_ x: Double) -> Double {
+  x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+}
+
 func referenceSwiGLU(_ gate: [Double], _ up: [Double]) -> [Double] {
   zip(gate, up).map { g, u in g / (1 + exp(-g)) * u }
 }
@@ -85,6 +89,8 @@ struct ReferenceAttention {
   var tokens, heads, keyValueHeads, headSize: Int
   var blocks: [Block]
   var causal = true
+  /// Local keys that a query sees at most.
+  var window = Int.max
 
   func callAsFunction(
     q: [Double], k: [Double], v: [Double], gates: [Double]? = nil
@@ -98,9 +104,10 @@ struct ReferenceAttention {
           let (kv, at) = (h / (heads / keyValueHeads) * headSize, (t * heads + h) * headSize)
           let memory = block.keys.count / width
           let local = causal ? t + 1 : tokens
+          let hidden = max(0, local - window)
           let s = gates.map { 1 / (1 + exp(-$0[h])) }
           var logits = [Double]()
-          for j in 0..<memory + local {
+          for j in 0..<memory + local where j < memory || j - memory >= hidden {
             let (keys, row) = j < memory ? (block.keys, j) : (k, j - memory)
             var sum = 0.0
             for i in 0..<headSize { sum += q[at + i] * keys[row * width + kv + i] }
@@ -110,9 +117,10 @@ struct ReferenceAttention {
           let largest = logits.max()!
           let total = logits.reduce(0) { $0 + exp($1 - largest) }
           lse[h * tokens + t] = largest + log(total)
-          for j in 0..<memory + local {
+          for (index, logit) in logits.enumerated() {
+            let j = index < memory ? index : index + hidden
             let (values, row) = j < memory ? (block.values, j) : (v, j - memory)
-            let p = exp(logits[j] - largest) / total
+            let p = exp(logit - largest) / total
             for i in 0..<headSize { out[at + i] += p * values[row * width + kv + i] }
           }
         }

@@ -16,7 +16,7 @@ struct ReferenceBlock {
   var memoryTokens: Int { chunks.reduce(0) { $0 + $1.tokens } }
 }
 
-/// A Llama decoder with retrieval attention, in Double and plain loops: what is computed, not how.
+/// A decoder of Llama's design with retrieval attention, in Double and plain loops: what is computed, not how.
 ///
 /// Every query is taken alone, with its block's memory at the positions that the method gives them.
 struct ReferenceDecoder {
@@ -44,6 +44,7 @@ struct ReferenceDecoder {
     var output = Output(logits: [], keys: none, values: none)
     let embedding = tensor("model.embed_tokens.weight")
     var x = tokens.flatMap { embedding[Int($0) * c.hiddenSize..<(Int($0) + 1) * c.hiddenSize] }
+    if c.family == .gemma { x = x.map { $0 * Double(c.hiddenSize).squareRoot() } }
     for layer in 0..<c.layerCount {
       let prefix = "model.layers.\(layer)."
       let normed = norm(x, prefix + "input_layernorm.weight")
@@ -57,7 +58,7 @@ struct ReferenceDecoder {
       add(&x, linear(mixed, prefix + "self_attn.o_proj"))
       let middle = norm(x, prefix + "post_attention_layernorm.weight")
       let up = linear(middle, prefix + "mlp.up_proj")
-      let gated = zip(linear(middle, prefix + "mlp.gate_proj"), up).map { $0 / (1 + exp(-$0)) * $1 }
+      let gated = zip(linear(middle, prefix + "mlp.gate_proj"), up).map { bent($0) * $1 }
       add(&x, linear(gated, prefix + "mlp.down_proj"))
     }
     output.logits = linear(norm(x, "model.norm.weight"), "lm_head")
@@ -103,7 +104,8 @@ struct ReferenceDecoder {
             let position = memory?.positions == .continual ? j : 0
             return dot(query, angles.turn(memoryKeys, at: j * width + kv, position: position))
           }
-          logits += (0...t).map { s in
+          let nearest = max(0, t + 1 - (c.window(layer: layer) ?? .max))
+          logits += (nearest...t).map { s in
             dot(query, angles.turn(k, at: s * width + kv, position: first + s))
           }
           let gate = gates.map { 1 / (1 + exp(-$0[head])) }
@@ -115,7 +117,8 @@ struct ReferenceDecoder {
           let weights = logits.map { exp($0 - largest) }
           let total = weights.reduce(0, +)
           for (index, weight) in weights.enumerated() {
-            let from = index < count ? index * width + kv : (index - count) * width + kv
+            let from =
+              index < count ? index * width + kv : (index - count + nearest) * width + kv
             for d in 0..<size {
               let value = index < count ? memoryValues[from + d] : v[from + d]
               out[t * c.queryWidth + head * size + d] += weight / total * value
@@ -127,6 +130,31 @@ struct ReferenceDecoder {
     return out
   }
 
+  /// The activation of the MLP's gate.
+  private func bent(_ x: Double) -> Double {
+    switch configuration.activation {
+    case .silu: return x / (1 + exp(-x))
+    case .gelu: return x / 2 * (1 + erf(x / 2.0.squareRoot()))
+    case .tanhGELU:
+      return x / 2 * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    }
+  }
+
+  /// Where a fused tensor has the outputs of a projection: its name, first row, rows.
+  private func place(_ name: String) -> (whole: String, first: Int, rows: Int)? {
+    let c = configuration
+    guard c.family == .phi3, let dot = name.lastIndex(of: ".") else { return nil }
+    let prefix = name[...dot]
+    switch name[name.index(after: dot)...] {
+    case "q_proj": return (prefix + "qkv_proj", 0, c.queryWidth)
+    case "k_proj": return (prefix + "qkv_proj", c.queryWidth, c.keyValueWidth)
+    case "v_proj": return (prefix + "qkv_proj", c.queryWidth + c.keyValueWidth, c.keyValueWidth)
+    case "gate_proj": return (prefix + "gate_up_proj", 0, c.intermediateSize)
+    case "up_proj": return (prefix + "gate_up_proj", c.intermediateSize, c.intermediateSize)
+    default: return nil
+    }
+  }
+
   private func tensor(_ name: String) -> [Double] {
     guard let tensor = tensors[name] else { preconditionFailure("no tensor \(name)") }
     return tensor
@@ -134,6 +162,11 @@ struct ReferenceDecoder {
 
   /// x Wᵀ + bias + α/r (x Aᵀ) Bᵀ, bias and adapter where there are any.
   private func linear(_ x: [Double], _ name: String) -> [Double] {
+    if let (whole, first, rows) = place(name) {
+      let y = linear(x, whole)
+      let width = y.count / (x.count / configuration.hiddenSize)
+      return y.indices.filter { (first..<first + rows).contains($0 % width) }.map { y[$0] }
+    }
     let weight = tensor(name + ".weight")
     let bias = tensors[name + ".bias"]
     let columns = name == "lm_head" ? configuration.hiddenSize : columns(name)
@@ -172,7 +205,10 @@ struct ReferenceDecoder {
     for start in stride(from: 0, to: x.count, by: weight.count) {
       let squares = x[start..<start + weight.count].reduce(0) { $0 + $1 * $1 }
       let mean = squares / Double(weight.count) + Double(configuration.normEpsilon)
-      for i in weight.indices { y[start + i] = weight[i] * x[start + i] / mean.squareRoot() }
+      for i in weight.indices {
+        let factor = weight[i] + (configuration.family == .gemma ? 1 : 0)
+        y[start + i] = factor * x[start + i] / mean.squareRoot()
+      }
     }
     return y
   }

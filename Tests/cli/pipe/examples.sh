@@ -11,6 +11,7 @@ for shard in chunks embeddings plan; do cp "$READY/$shard.mls" .; done
 cp chunks.mls runs/demo/chunks
 for name in part1 part2 new; do cp chunks.mls $name.mls; done
 cp embeddings.mls questions.mls
+ml-chunk -q --tokenizer "$MODEL" --pack stream --chunk-tokens 32 --segment-tokens 128 -o packed.mls "$READY/demo.jsonl"
 
 # The examples of the tools, less those that train and evaluate: these take minutes.
 examples() {
@@ -18,7 +19,7 @@ examples() {
 }
 {
   for tool in ml-chunk ml-embed ml-index ml-shard; do examples $tool --help; done
-  for command in view head check stat cat; do examples ml-shard help $command; done
+  for command in view head check stat cat split; do examples ml-shard help $command; done
   for command in plan search; do examples ml-index help $command; done
 } | awk '!seen[$0]++' >commands
 grep -o '[A-Za-z]*\.gguf' commands | sort -u | while read -r name; do ln -s "$MODEL" "$name"; done

@@ -6,7 +6,7 @@ for tool in ml-chunk ml-embed ml-index ml-train ml-eval ml-shard; do
   [ "$tool" != ml-eval ] || help=("$tool" help lm)
   "${help[@]}" >help
   # An example is a line to copy: none is wrapped, in no command's help either.
-  for command in "" view head check stat cat plan search lm icl needle report run merge; do
+  for command in "" view head check stat cat split plan search lm icl needle report run merge; do
     "$tool" $command --help >all 2>/dev/null || continue
     wrapped=$(sed '1,/^Examples:/d; /^$/q' all | grep -v '^  ' | grep . || true)
     [ -z "$wrapped" ] || echo "$tool $command: an example is wrapped: $wrapped"

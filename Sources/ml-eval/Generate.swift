@@ -1,0 +1,137 @@
+import ArgumentParser
+import Evaluation
+import ModelSupport
+import Modeling
+import Records
+import ToolSupport
+
+struct Generate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Read documents, then continue a prompt with their memory.",
+    discussion: helpDiscussion(
+      """
+      INPUT is UTF-8 text, plain or compressed; - is standard input; nothing reads no document. The \
+      last --context tokens are attended to as they stand. What is older becomes chunks of the \
+      memory, the retriever's nearest of which are attended to as well; what is generated enters the \
+      memory in the same way. Without --retriever what is older is forgotten.
+      """,
+      examples: [
+        "ml-eval generate --model M.gguf --retriever minilm --prompt 'The end. ' book.txt",
+        "ml-eval generate --model M.gguf --prompt 'Once upon a time' --temperature 0.8",
+        "ml-eval generate --model M.gguf --retriever minilm --max-tokens 0 --save-memory b.mls book.txt",
+      ]))
+
+  @Argument(help: ArgumentHelp("Documents to read first.", valueName: "INPUT"))
+  var inputs: [String] = []
+
+  @OptionGroup var modelOptions: ModelOptions
+
+  @Option(
+    help: ArgumentHelp("An adapter folder of ml-train or PEFT to apply.", valueName: "DIR"))
+  var adapter: String?
+
+  @Option(help: ArgumentHelp("The retriever's folder, as for ml-embed.", valueName: "DIR"))
+  var retriever: String?
+
+  @Option(help: ArgumentHelp("Text to continue, after the documents.", valueName: "TEXT"))
+  var prompt = ""
+
+  @Option(help: ArgumentHelp("Tokens to generate at most.", valueName: "N"))
+  var maxTokens = 256
+
+  @Option(
+    help: ArgumentHelp("0: the likeliest token; above: logits are divided by it.", valueName: "T"))
+  var temperature = 0.0
+
+  @Option(
+    help: ArgumentHelp(
+      "Draw among the likeliest tokens that hold this probability.", valueName: "P")
+  )
+  var topP = 1.0
+
+  @OptionGroup var memory: ReadingOptions
+
+  @Option(
+    help: ArgumentHelp(
+      "Write what was read to FILE, a shard, before anything is generated.", valueName: "FILE"))
+  var saveMemory: String?
+
+  @Option(help: ArgumentHelp("Begin with what --save-memory wrote.", valueName: "FILE"))
+  var loadMemory: String?
+
+  @OptionGroup var options: CommonOptions
+
+  func validate() throws {
+    guard maxTokens >= 0 else { throw ValidationError("--max-tokens is \(maxTokens), below 0") }
+    guard temperature >= 0, temperature.isFinite else {
+      throw ValidationError("--temperature is \(temperature), not 0 or more")
+    }
+    guard topP > 0, topP <= 1 else { throw ValidationError("--top-p is \(topP), not in (0, 1]") }
+    if retriever == nil, saveMemory != nil || loadMemory != nil {
+      throw ValidationError("--save-memory and --load-memory need --retriever")
+    }
+    if inputs.isEmpty && prompt.isEmpty && loadMemory == nil {
+      throw ValidationError("nothing to read: name an INPUT or a --prompt")
+    }
+    if maxTokens > 0 && prompt.isEmpty && inputs.isEmpty {
+      throw ValidationError("--load-memory needs a --prompt to continue")
+    }
+    if let saveMemory, saveMemory == options.output ?? "-" {
+      throw ValidationError("--save-memory and the output are the same: \(saveMemory)")
+    }
+  }
+
+  func run() throws {
+    let cost = CostLine()
+    let output = try OutputFile(options.output, isBinary: false)
+    let saved = try saveMemory.map { try OutputFile($0) }
+    let documents = try inputs.map { try readText($0) }
+    let reader = try MemoryReading(self)
+    var tokens = 0
+    for text in documents { tokens += try reader.read(text, quiet: options.quiet) }
+    if let saved {
+      try reader.save(to: saved, provenance: options.provenance(earlier: nil, inputs: inputs))
+    }
+    if !prompt.isEmpty { tokens += try reader.read(Array(prompt.utf8), asking: true, quiet: true) }
+    try saved?.commit()
+    let generated = try generate(reader, to: output)
+    try output.commit()
+    cost.print(
+      tokens: tokens + generated,
+      others: [
+        "\(generated) generated", "\(reader.session.liveChunks) chunks in memory",
+        "\(reader.session.retrievals) retrievals",
+      ], options: options)
+  }
+
+  private func generate(_ reader: MemoryReading, to output: OutputFile) throws -> Int {
+    var sampler = TokenSampler(temperature: temperature, topP: topP, seed: options.seed)
+    var text = GeneratedText()
+    var count = 0
+    while count < maxTokens {
+      let token = sampler.next(reader.session.logits)
+      if token == reader.tokenizer.endOfSequence { break }
+      count += 1
+      let bytes = text.append(
+        reader.tokenizer.decode([token], skippingSpecialTokens: true))
+      try bytes.withUnsafeBytes { try output.write($0) }
+      try output.flush()
+      if count < maxTokens { try reader.session.read([token]) }
+    }
+    try text.finish().withUnsafeBytes { try output.write($0) }
+    if count > 0 { try output.write("\n") }
+    return count
+  }
+
+  private func readText(_ path: String) throws -> [UInt8] {
+    let file = try InputFile.openText(path)
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while case let count = try buffer.withUnsafeMutableBytes({ try file.read(into: $0) }), count > 0
+    {
+      bytes += buffer[..<count]
+    }
+    guard !bytes.isEmpty else { throw ToolError("\(path): empty") }
+    return bytes
+  }
+}

@@ -1,0 +1,231 @@
+"""cases.py: what is measured, on which inputs, and against whom."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from shards import SEGMENT as SEGMENT_CHUNKS
+from measure import Command, Peer
+
+MEMORY_LAYER, RETRIEVAL_LAYERS, RANK, SEGMENT, CHUNK = 15, [15, 19, 23, 27], 32, 1024, 128
+
+NOTES = """\
+rate     best round by time. Ours are whole processes, start, loading and writing included; the peers in
+         Python had loaded and warmed up before the clock ran, and work in memory.
+cores    CPU time of that round by its time: below the threads given, the machine was busy with others.
+sgemm    share of the sgemm peak, by the operations that the work cannot do without.
+ours     how many times as fast ours is, by time and by CPU time (the best round of each).
+MemLong in PyTorch: published layout, fused attention, memory given rather than searched (decoder.py).
+"""
+
+
+@dataclass
+class Case:
+    work: str
+    unit: str
+    units: float  # of a round
+    contenders: list
+    flops: float = 0  # a unit
+    peer_units: float = None  # of a peer's round, where that is another amount
+
+    def units_of(self, contender):
+        return self.peer_units if self.peer_units and isinstance(contender, Peer) else self.units
+
+
+@dataclass
+class Sizes:
+    tokens: int  # of the decoder's documents
+    embedded: int  # chunks
+    copies: int  # of the novels, for the tokenizers
+    planned: int  # chunks of 1024 components
+    searched: int  # keys of 384 components
+    queries: int
+
+
+SIZES = {
+    "full": Sizes(4096, 384, 8, 1_000_000, 100_000, 1000),
+    "quick": Sizes(2048, 64, 2, 50_000, 20_000, 400),
+}
+
+
+def decoder_flops(memory, backward):
+    """Operations of a token of SmolLM2-135M in a segment of 1024 with so many memory tokens."""
+    linear = 2 * (2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536)
+    attention, head = 4 * 576 * SEGMENT / 2, 2 * 576 * 49152
+    remembered = len(RETRIEVAL_LAYERS) * 4 * 576 * memory
+    forward = 30 * (linear + attention) + remembered + head
+    if not backward:
+        return forward
+    # Gradients by the inputs only: the weights are frozen. Attention's weights are computed anew.
+    above = 30 - MEMORY_LAYER - 1
+    return forward + above * (linear + 2.5 * attention) + 2.5 * remembered * 3 / 4 + head
+
+
+# MiniLM-L6, chunks of 128 decoder tokens; Austen has 0.95 word pieces a decoder token.
+EMBEDDING_FLOPS = 0.95 * CHUNK * 6 * (2 * (4 * 384 * 384 + 2 * 384 * 1536) + 4 * 384 * 0.95 * CHUNK)
+
+
+class Inputs:
+    """Makes the inputs, in the order in which cases ask for them."""
+
+    def __init__(self, options, log):
+        self.options, self.log = options, log
+        self.sizes = SIZES[options.mode]
+
+    def tool(self, name):
+        return os.path.join(self.options.bin, name)
+
+    def path(self, name):
+        return os.path.join(self.options.work, name)
+
+    def make(self, name, tool, *arguments):
+        """The file `name`, written by a tool of ours."""
+        path = self.path(name)
+        command = [self.tool(tool), *map(str, arguments), "-q", "-o", path]
+        subprocess.run(command, stderr=self.log, check=True)
+        return path
+
+    def chunks(self, name, tokens):
+        return self.make(
+            name, "ml-chunk", "--tokenizer", self.options.model, "--max-tokens", tokens,
+            "--pack", "stream", *self.options.texts)
+
+    def vectors(self, name, rows, dimension, every=SEGMENT_CHUNKS):
+        path = self.path(f"{name}.vectors.mls")
+        script = os.path.join(os.path.dirname(__file__), "shards.py")
+        command = [sys.executable, script, path, *map(str, (rows, dimension, every))]
+        subprocess.run(command, stderr=self.log, check=True)
+        return path
+
+
+def all_cases(options, python, log):
+    """The cases one after another; inputs are made when their case comes."""
+    inputs = Inputs(options, log)
+    for prepare in (decoder, embedding, tokenisation, planning, search, reading):
+        names = prepare.__doc__.split(":")[0]
+        if options.only in names:
+            yield from prepare(inputs, lambda label, name, **more: Peer(
+                label, python, name, common(inputs) | more, log))
+
+
+def common(inputs):
+    options = inputs.options
+    return {
+        "threads": options.threads, "work": options.work, "model": options.model,
+        "retriever": options.retriever,
+    }
+
+
+def decoder(inputs, peer):
+    """forward training: ml-eval and ml-train."""
+    options, log, tokens = inputs.options, inputs.log, inputs.sizes.tokens
+    chunks = inputs.chunks("decoder.mls", tokens)
+    embeddings = inputs.make("decoder.embeddings.mls", "ml-embed", "--model", options.retriever, chunks)
+    plan = inputs.make("decoder.plan.mls", "ml-index", embeddings)
+    layers = ["--memory-layer", MEMORY_LAYER, "--retrieval-layers", ",".join(map(str, RETRIEVAL_LAYERS))]
+    model = ["--model", options.model, "--threads", options.threads]
+    given = {"tokens": SEGMENT, "memory": SEGMENT, "memory_layer": MEMORY_LAYER,
+             "retrieval_layers": RETRIEVAL_LAYERS, "rank": RANK}
+    evaluate = [inputs.tool("ml-eval"), "lm", *model, "-o", inputs.path("result.json")]
+    yield Case(
+        "forward, segments of 1024", "tokens/s", tokens,
+        [Command("ml-eval lm", [*evaluate, chunks], log),
+         peer("transformers, sdpa", "transformers", **given),
+         peer("llama.cpp, F16", "llama_cpp", **given)],
+        decoder_flops(0, False), SEGMENT)
+    # The first segment has no memory yet.
+    memory = SEGMENT * (tokens - SEGMENT) / tokens
+    yield Case(
+        "forward, 1024 memory tokens", "tokens/s", tokens,
+        [Command("ml-eval lm --plan", [*evaluate, *layers, "--plan", plan, chunks], log),
+         peer("MemLong in PyTorch", "memlong_evaluation", **given)],
+        decoder_flops(memory, False), SEGMENT)
+    train = [
+        inputs.tool("ml-train"), "--stage", 2, *model, *layers, "--plan", plan, "--lora-rank", RANK,
+        "--train-also", "none", "--accumulation", 1, "--lora-dropout", 0, "-o", inputs.path("adapter"), chunks]
+    yield Case(
+        "training, stage 2, LoRA 32", "tokens/s", tokens,
+        [Command("ml-train", train, log), peer("MemLong in PyTorch", "memlong_training", **given)],
+        decoder_flops(memory, True), SEGMENT)
+
+
+def embedding(inputs, peer):
+    """embedding: ml-embed."""
+    options, count = inputs.options, inputs.sizes.embedded
+    chunks = inputs.chunks("embedding.mls", CHUNK * count)
+    texts = inputs.make("embedding.jsonl", "ml-shard", "view", chunks)
+    command = [
+        inputs.tool("ml-embed"), "--model", options.retriever, "--query", "none", "--threads",
+        options.threads, "-o", inputs.path("embeddings.mls"), chunks]
+    yield Case(
+        "embedding, chunks of 128 tokens", "chunks/s", count,
+        [Command("ml-embed", command, inputs.log),
+         peer("sentence-transformers", "sentence_transformers", chunks=texts),
+         peer("ONNX Runtime, f32", "onnxruntime", chunks=texts)],
+        EMBEDDING_FLOPS)
+
+
+def tokenisation(inputs, peer):
+    """tokenisation: ml-chunk."""
+    options = inputs.options
+    texts = options.texts * inputs.sizes.copies
+    size = sum(os.path.getsize(path) for path in texts) / 1e6
+    for threads in sorted({1, options.threads}):
+        command = [
+            inputs.tool("ml-chunk"), "--tokenizer", options.model, "--threads", threads, "-o",
+            inputs.path("text.mls"), *texts]
+        contenders = [
+            Command("ml-chunk", command, inputs.log),
+            peer("tokenizers", "tokenizers", texts=texts, threads=threads),
+            peer("sentencepiece, its own BPE", "sentencepiece", texts=texts, threads=threads)]
+        yield Case(f"tokenisation, {threads} thread{'s' * (threads > 1)}", "MB/s", size, contenders)
+
+
+def planning(inputs, peer):
+    """planning: ml-index."""
+    rows = inputs.sizes.planned
+    embeddings = inputs.vectors("planning", rows, 1024)
+    command = [
+        inputs.tool("ml-index"), "--memory-tokens", 256 * CHUNK, "--threads", inputs.options.threads,
+        "-o", inputs.path("plan.mls"), embeddings]
+    # A query for each segment of 8 chunks meets 256 keys.
+    yield Case(
+        f"planning, {rows} x 1024, memory 256", "chunks/s", rows, [Command("ml-index", command, inputs.log)],
+        2 * 256 * 1024 / 8)
+    os.remove(embeddings)
+
+
+def search(inputs, peer):
+    """search: ml-index search."""
+    sizes, threads = inputs.sizes, inputs.options.threads
+    keys = inputs.vectors("keys", sizes.searched, 384)
+    queries = inputs.vectors("queries", sizes.queries, 384, every=1)
+    command = [
+        inputs.tool("ml-index"), "search", "--keys", keys, "--threads", threads, "-o",
+        inputs.path("found.jsonl"), queries]
+    yield Case(
+        f"exact search, {sizes.searched} x 384, k 8", "queries/s", sizes.queries,
+        [Command("ml-index search", command, inputs.log),
+         peer("faiss, IndexFlatIP", "faiss", rows=sizes.searched, queries=sizes.queries, dimension=384)],
+        2 * sizes.searched * 384)
+
+
+def reading(inputs, peer):
+    """shards: ml-shard, on one core: megabytes of what is in the frames."""
+    options = inputs.options
+    text = inputs.make("text.mls", "ml-chunk", "--tokenizer", options.model, *options.texts * inputs.sizes.copies)
+    vectors = inputs.vectors("reading", inputs.sizes.searched, 384)
+    for name, path in (("chunks", text), ("embeddings", vectors)):
+        size = decompressed_size(path) / 1e6
+        for verb in ("cat", "check"):
+            output = ["-o", inputs.path("copy.mls")] if verb == "cat" else []
+            yield Case(
+                f"shards of {name}, {verb}", "MB/s", size,
+                [Command(f"ml-shard {verb}", [inputs.tool("ml-shard"), verb, *output, path], inputs.log),
+                 Command("zstd -t", ["zstd", "-qt", path], inputs.log)])
+
+
+def decompressed_size(path):
+    with subprocess.Popen(["zstd", "-dc", path], stdout=subprocess.PIPE) as zstd:
+        return sum(map(len, iter(lambda: zstd.stdout.read(1 << 20), b"")))
