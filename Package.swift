@@ -35,6 +35,8 @@ let package = Package(
     .target(
       name: "Embedding", dependencies: ["Kernels", "Weights", "Tokenization", "Safetensors"]),
     .target(name: "Indexing", dependencies: ["Kernels"]),
+    // Retrieval for a text that no shard holds: embeds and plans in process
+    .target(name: "Retrieval", dependencies: ["Embedding", "Indexing", "Kernels", "Modeling"]),
     .target(name: "Training", dependencies: ["Modeling", "Kernels"]),
     .target(name: "Evaluation", dependencies: ["Modeling", "Indexing", "Safetensors"]),
 
@@ -69,8 +71,8 @@ let package = Package(
     .executableTarget(
       name: "ml-eval",
       dependencies: [
-        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Evaluation", "Modeling",
-        "Embedding", "Indexing", "Kernels", "Safetensors", "Tokenization", parser,
+        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Evaluation", "Modeling", "Retrieval",
+        "Embedding", "Indexing", "Kernels", "Safetensors", "Tokenization", "Weights", parser,
       ]),
 
     // MARK: - Tests: one bundle a module
@@ -109,8 +111,12 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests",
       dependencies: [
-        "Evaluation", "Modeling", "Records", "Safetensors", "TestSupport", "ToolSupport", "Weights",
+        "Evaluation", "Modeling", "Kernels", "Records", "Safetensors", "TestSupport", "ToolSupport",
+        "Weights",
       ]),
+    .testTarget(
+      name: "RetrievalTests",
+      dependencies: ["Retrieval", "Embedding", "Indexing", "TestSupport"]),
     .testTarget(
       name: "ModelSupportTests",
       dependencies: [

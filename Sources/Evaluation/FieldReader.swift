@@ -38,10 +38,18 @@ struct FieldReader {
     try elements(key, "a number") { $0.doubleValue.flatMap { $0.isFinite ? $0 : nil } }
   }
 
+  func strings(_ key: String) throws -> [String] { try elements(key, "a string", \.stringValue) }
+
   func boolean(_ key: String) throws -> Bool { try field(key, "a boolean", \.boolValue) }
 
   /// Whether the object has the field at all.
   func has(_ key: String) -> Bool { fields[key] != nil }
+
+  /// nil where the field is null; the field itself is required.
+  func optionalBoolean(_ key: String) throws -> Bool? {
+    let value = try field(key, "a boolean or null") { $0 }
+    return value == .null ? nil : try boolean(key)
+  }
 
   func choice<Choice: RawRepresentable<String>>(_ key: String) throws -> Choice {
     let name = try string(key)

@@ -173,9 +173,9 @@ extension SystemLabel {
 }
 
 extension SystemLabel.Identity {
-  fileprivate var json: JSONValue { .object(["name": .string(name), "digest": .string(digest)]) }
+  var json: JSONValue { .object(["name": .string(name), "digest": .string(digest)]) }
 
-  fileprivate init(fields: FieldReader) throws {
+  init(fields: FieldReader) throws {
     self.init(name: try fields.string("name"), digest: try fields.string("digest"))
   }
 }

@@ -138,7 +138,9 @@ public struct Report {
   }
 
   /// Perplexity per token by position as an SVG document, one line per system.
-  public func figure() -> String {
+  ///
+  /// - Parameter showsIntervals: draws the bootstrap intervals too.
+  public func figure(showsIntervals: Bool = false) -> String {
     let buckets = scoredBuckets
     let systems = rows.map(\.system)
     let series = rows.map { row in
@@ -149,7 +151,12 @@ public struct Report {
         },
         hue: hue(of: row),
         dash: row.result.system.adapter == nil && row.result.system.variant == nil
-          ? .base : .other(Set(systems.prefix { $0 != row.system }).count))
+          ? .base : .other(Set(systems.prefix { $0 != row.system }).count),
+        intervals: !showsIntervals
+          ? []
+          : buckets.map { bucket in
+            row.result.buckets.first { $0.bucket == bucket }?.estimate.perplexityInterval
+          })
     }
     return LineChart(
       title: "Perplexity per token by position",

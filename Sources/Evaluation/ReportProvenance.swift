@@ -3,7 +3,7 @@ import Safetensors
 /// The chain of tools behind every number.
 extension Report {
   /// A tool's run, as the tools record it: {tool, version, arguments, inputs}.
-  private struct Step: Hashable {
+  struct Step: Hashable {
     var tool: String
     var version: String
     var arguments: [String]

@@ -23,6 +23,8 @@ struct LineChart {
     /// 0 ..< 5: the colour and the marker.
     var hue: Int
     var dash: Dash
+    /// One a category, drawn as upright bars; empty where none is shown.
+    var intervals: [Interval?] = []
   }
 
   private let title: String
@@ -37,14 +39,16 @@ struct LineChart {
     self.xTitle = xTitle
     self.categories = categories
     self.series = series
-    let scale = ChartScale(series.flatMap(\.values).compactMap { $0 }.filter(\.isFinite))
+    let ends = series.flatMap(\.intervals).compactMap { $0 }.flatMap { [$0.lower, $0.upper] }
+    let scale = ChartScale(
+      (series.flatMap(\.values).compactMap { $0 } + ends).filter(\.isFinite))
     self.scale = scale
     self.title = scale.isLogarithmic ? "\(title) (logarithmic scale)" : title
     let letters = scale.ticks.map { scale.label($0).count }.max() ?? 0
     left = max(64, Double(letters) * 7.4 + 16)
   }
 
-  private static let colours = ["#808080", "#CC8B00", "#EE6677", "#4477AA", "#228833"]
+  static let colours = ["#808080", "#CC8B00", "#EE6677", "#4477AA", "#228833"]
   private static let top = 52.0
   private static let legendStep = 24.0
 
@@ -79,7 +83,7 @@ struct LineChart {
   }
 
   /// The viewer's dark mode where it tells; else a white card, readable on any page.
-  private static let style = """
+  static let style = """
     <style>
     text { font: 12px system-ui, "Segoe UI", "DejaVu Sans", sans-serif; fill: #1f2328 }
     .title { font-size: 15px; font-weight: 600 }
@@ -135,6 +139,11 @@ struct LineChart {
       path += "\(isDrawing ? "L" : "M")\(fixed(x, 1)) \(fixed(y, 1))"
       isDrawing = true
       markers.append(marker(line, x, y, colour))
+      if category < line.intervals.count, let interval = line.intervals[category] {
+        // Side by side, so that systems' intervals do not hide each other.
+        let aside = x + (Double(index) - Double(series.count - 1) / 2) * 3
+        markers.append(bar(interval, x: aside, colour))
+      }
     }
     let legendX = right + 20
     let legendY = Self.top + 8 + Double(index) * Self.legendStep
@@ -145,6 +154,16 @@ struct LineChart {
       "<g><title>\(xmlText(shown(line.label)))</title>",
       "<path class=\"curve\" stroke=\"\(colour)\"\(dashes(line.dash)) d=\"\(path)\"/>",
     ] + markers + [text(shown(line.label), x: legendX + 40, y: legendY + 4), "</g>"]
+  }
+
+  private func bar(_ interval: Interval, x: Double, _ colour: String) -> String {
+    guard interval.lower.isFinite, interval.upper.isFinite else { return "" }
+    let ends = [interval.lower, interval.upper].map {
+      fixed(bottom - scale.place($0) * plotHeight, 1)
+    }
+    return
+      "<path stroke=\"\(colour)\" stroke-width=\"1.6\" stroke-opacity=\"0.7\" d=\"M\(fixed(x, 1)) \(ends[0])"
+      + "V\(ends[1])\"/>"
   }
 
   private func dashes(_ dash: Series.Dash) -> String {
@@ -197,10 +216,11 @@ struct ChartScale {
   let isLogarithmic: Bool
   private let decimals: Int
 
-  init(_ values: [Double]) {
+  /// - Parameter linear: even where the values span more.
+  init(_ values: [Double], linear: Bool = false) {
     var low = values.min() ?? 0
     var high = values.max() ?? 1
-    isLogarithmic = low > 0 && high / low > 8
+    isLogarithmic = !linear && low > 0 && high / low > 8
     if isLogarithmic {
       let first = Int(log10(low).rounded(.down))
       let last = Int(log10(high).rounded(.up))

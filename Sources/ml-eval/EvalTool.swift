@@ -15,7 +15,12 @@ struct EvalTool: ParsableCommand {
       "ml-eval report base.json memory.json -o report.md",
     ]),
     version: toolVersion,
-    subcommands: [LanguageModel.self, Oracle.self, Generate.self, MakeReport.self])
+    subcommands: [
+      LanguageModel.self, Oracle.self, InContextLearning.self, Needle.self, Generate.self,
+      MakeReport.self,
+    ])
 
-  func run() throws { throw ToolError.usage("name a command: lm, oracle, generate or report") }
+  func run() throws {
+    throw ToolError.usage("name a command: lm, oracle, icl, needle, generate or report")
+  }
 }

@@ -1,20 +1,22 @@
 import ArgumentParser
 import Evaluation
-import Safetensors
 import ToolSupport
+import Weights
 
 struct MakeReport: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
-    abstract: "Compare results of ml-eval lm in one table and a figure.",
+    abstract: "Show results side by side: tables, figures, and where every number comes from.",
     discussion: helpDiscussion(
-      "Writes Markdown, and beside it the figure under the same name with .svg.",
+      "RESULTS are those of ml-eval lm, icl and needle, logs of ml-train (--log) and descriptions of "
+        + "plans (ml-index stat --json), in any order. Writes Markdown, and beside it the figures "
+        + "under the same name with .svg; --html one page that needs nothing beside itself.",
       examples: [
         "ml-eval report base.json trained.json -o report.md",
-        "ml-eval report --title 'Three novels' eval/*.json -o report.md",
+        "ml-eval report --html report.html eval/*.json stage2.jsonl -o report.md",
       ]))
 
-  @Argument(help: ArgumentHelp("Results of ml-eval lm.", valueName: "RESULTS"))
+  @Argument(help: ArgumentHelp("Results, logs and descriptions of plans.", valueName: "RESULTS"))
   var results: [String]
 
   @Option(help: "The report's title.")
@@ -28,26 +30,66 @@ struct MakeReport: ParsableCommand {
   @Flag(help: "Show seconds and tokens per second, which differ from run to run.")
   var cost = false
 
+  @Option(
+    help: ArgumentHelp("Write the report as one self-contained page too.", valueName: "FILE"))
+  var html: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Write results_*.json and samples_*.jsonl as lm-evaluation-harness does to DIR too.",
+      valueName: "DIR"))
+  var harness: String?
+
   @OptionGroup var options: CommonOptions
+
+  func validate() throws {
+    if let html, html == options.output ?? "-" {
+      throw ValidationError("--html and the output are the same: \(html)")
+    }
+  }
 
   func run() throws {
     let output = try OutputFile(options.output, isBinary: false)
-    let report = try Report(try results.map(read), title: title)
-    var figure: (name: String, file: OutputFile)?
+    let page = try html.map { try OutputFile($0, isBinary: false) }
+    let inputs = try results.map(read)
+    let book = try ReportBook(inputs, title: title)
+    var stem: (address: String, path: String)?
     if let path = options.output, path != "-" {
-      let stem = path.hasSuffix(".md") ? String(path.dropLast(3)) : path
-      figure = (baseName(stem + ".svg"), try OutputFile(stem + ".svg", isBinary: false))
+      let base = path.hasSuffix(".md") ? String(path.dropLast(3)) : path
+      stem = (baseName(base), base)
     }
-    try output.write(report.markdown(figure: figure?.name, commands: command, showsCost: cost))
-    try figure?.file.write(report.figure())
-    try figure?.file.commit()
+    let parts = book.parts(stem: stem?.address, commands: command, showsCost: cost)
+    try output.write(parts.map(\.markdown).joined(separator: "\n"))
+    var files: [OutputFile] = []
+    if let stem {
+      for figure in parts.flatMap(\.figures) {
+        let file = try OutputFile(
+          stem.path + figure.address.dropFirst(stem.address.count), isBinary: false)
+        try file.write(figure.svg)
+        files.append(file)
+      }
+    }
+    if let harness { files += try exported(inputs, to: harness) }
+    if let page {
+      try page.write(book.html(commands: command, showsCost: cost))
+      files.append(page)
+    }
+    for file in files { try file.commit() }
     try output.commit()
   }
 
-  private func read(_ path: String) throws -> Report.Entry {
+  private func exported(_ inputs: [ReportInput], to folder: String) throws -> [OutputFile] {
+    try makeFolder(folder)
+    return try inputs.flatMap(HarnessExport.files(for:)).map { export in
+      let file = try OutputFile("\(folder)/\(export.name)", isBinary: false)
+      try file.write(export.contents)
+      return file
+    }
+  }
+
+  private func read(_ path: String) throws -> ReportInput {
     do {
-      let json = try JSONValue(parsing: try readAll(path))
-      return Report.Entry(name: baseName(path), result: try LanguageModelResult(json: json))
+      return try ReportInput(name: baseName(path), contents: try readFile(path, limit: 1 << 30))
     } catch let error as ToolError {
       throw error
     } catch {
@@ -57,17 +99,5 @@ struct MakeReport: ParsableCommand {
 
   private func baseName(_ path: String) -> String {
     path.split(separator: "/").last.map(String.init) ?? path
-  }
-
-  private func readAll(_ path: String) throws -> [UInt8] {
-    let file = try InputFile(path, isBinary: false)
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    while case let count = try buffer.withUnsafeMutableBytes({ try file.read(into: $0) }), count > 0
-    {
-      bytes += buffer[..<count]
-      guard bytes.count < 1 << 30 else { throw ToolError("\(path): not a results file") }
-    }
-    return bytes
   }
 }

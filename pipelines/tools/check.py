@@ -24,6 +24,7 @@ ARROWS = {
     "Modeling": "Safetensors Kernels Weights",
     "Embedding": "Safetensors Kernels Weights Tokenization",
     "Indexing": "Kernels",
+    "Retrieval": "Kernels Modeling Embedding Indexing",
     "Training": "Kernels Modeling",
     "Evaluation": "Safetensors Modeling Indexing",
     "ToolSupport": "ShardIO CZstd CZlib ArgumentParser",

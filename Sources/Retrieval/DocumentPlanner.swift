@@ -1,0 +1,111 @@
+import Embedding
+import Indexing
+import Kernels
+
+/// A segment of a document as retrieval sees it: one block.
+public struct SegmentText: Sendable {
+  /// UTF-8 of each chunk.
+  public var chunks: [[UInt8]]
+  /// What the segment asks the memory for; empty retrieves nothing.
+  public var query: [UInt8]
+
+  public init(chunks: [[UInt8]], query: [UInt8]) {
+    self.chunks = chunks
+    self.query = query
+  }
+}
+
+/// What a document's segments read from its own memory, planned in this process: the rules of
+/// `ml-index` for a text that no shard holds.
+public final class DocumentPlanner {
+  /// Which live chunks are read. All but `nearest` need no retriever.
+  public enum Choice: String, CaseIterable, Sendable {
+    case nearest, recent, random
+    /// Every live chunk, whatever k.
+    case all
+  }
+
+  private let settings: MemorySettings
+  private let choice: Choice
+  private let workers: Workers
+  private let embedder: RequestEmbedder?
+
+  /// - Parameters:
+  ///   - capacity: chunks that the memory holds.
+  ///   - retriever: for `nearest`.
+  ///   - threads: never changes a result.
+  public init(
+    choice: Choice, topK: Int, capacity: Int, eviction: Eviction, retriever: Retriever?,
+    threads: Int
+  ) {
+    precondition(choice != .nearest || retriever != nil)
+    let selections: [Choice: Selection] = [.nearest: .nearest, .random: .random]
+    settings = MemorySettings(
+      topK: choice == .all ? Int.max : topK, capacity: capacity, eviction: eviction,
+      selection: selections[choice] ?? .recent)
+    self.choice = choice
+    workers = Workers(threads: threads)
+    embedder = choice == .nearest ? retriever.map { RequestEmbedder($0, threads: threads) } : nil
+  }
+
+  /// The blocks of `segments`, in order; rows count the document's chunks from 0.
+  ///
+  /// - Parameters:
+  ///   - seed: of random choice: give each document its own.
+  /// - Throws: `IndexingError` when an inner product is not finite.
+  public func blocks(of segments: [SegmentText], seed: UInt64) throws -> [PlannedBlock] {
+    var settings = settings
+    settings.seed = seed
+    var blocks: [PlannedBlock] = []
+    let vectors = try vectors(of: segments)
+    let planner = MemoryPlanner(settings, dimension: vectors.dimension, workers: workers) {
+      blocks.append($0)
+    }
+    for (number, segment) in segments.enumerated() {
+      for index in segment.chunks.indices {
+        try vectors.key(planner.nextRow).withUnsafeBufferPointer { key in
+          try vectors.query(number).withUnsafeBufferPointer { query in
+            try planner.append(
+              key: key, query: index == 0 ? query : nil, document: 0, segment: Int64(number))
+          }
+        }
+      }
+    }
+    try planner.finish()
+    return blocks
+  }
+
+  private struct Vectors {
+    var dimension: Int
+    var keys: [[Float]]
+    var queries: [[Float]]
+
+    func key(_ row: Int) -> [Float] { keys[row] }
+    func query(_ segment: Int) -> [Float] { queries[segment] }
+  }
+
+  private func vectors(of segments: [SegmentText]) throws -> Vectors {
+    let rows = segments.reduce(0) { $0 + $1.chunks.count }
+    guard let embedder else {
+      // A control needs no vectors, but a query of zeros would retrieve nothing.
+      return Vectors(
+        dimension: 1, keys: Array(repeating: [0], count: rows),
+        queries: segments.map { [$0.query.isEmpty ? 0 : 1] })
+    }
+    var result = Vectors(dimension: embedder.retriever.dimension, keys: [], queries: [])
+    let place = { (request: EmbeddingRequest, vector: [Float]) in
+      switch request {
+      case .key: result.keys.append(vector)
+      case .query: result.queries.append(vector)
+      }
+    }
+    for (number, segment) in segments.enumerated() {
+      try embedder.append(.query(row: number, text: segment.query), place)
+      for text in segment.chunks {
+        try embedder.append(.key(document: 0, segment: Int32(number), text: text), place)
+      }
+    }
+    try embedder.finish(place)
+    return result
+  }
+}

@@ -1,0 +1,110 @@
+import Evaluation
+import Foundation
+import Kernels
+import Modeling
+import TestSupport
+import Weights
+import XCTest
+
+/// Prompts answered over a cache and a memory, against one pass over the whole text.
+final class PromptReaderTests: XCTestCase {
+  private func decoder(_ memory: MemoryConfiguration?) throws -> Decoder {
+    let folder = try modelFolder(configuration: "llama-gqa", weights: ["llama-gqa"])
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    return try Decoder(
+      files: try ModelFiles.open(path: folder), memory: memory, residency: .expanded,
+      compute: Compute(threads: 2))
+  }
+
+  private func segment(_ tokens: [Int32], row: Int) -> PlannedSegment {
+    PlannedSegment(
+      firstRow: row, chunkLengths: [tokens.count], tokens: tokens, nextToken: -1, document: 0)
+  }
+
+  private let prompt: [Int32] = [5, 9, 2, 14, 33, 7]
+  private let endings: [[Int32]] = [[4], [8, 3], [8, 3, 11, 6]]
+
+  /// Summed negative log-likelihood of each ending after the prompt, read in one pass.
+  private func direct(
+    _ decoder: Decoder, _ chunks: [MemoryChunk]
+  ) -> [Double] {
+    endings.map { ending in
+      let tokens = prompt + ending
+      var targets = Segment.shifted(tokens)
+      for position in 0..<prompt.count - 1 { targets[position] = -1 }
+      let pass = DecoderPass(decoder, maximumTokens: 32)
+      let blocks =
+        chunks.isEmpty ? [] : [Segment.Block(queries: 0..<tokens.count, chunks: chunks)]
+      pass.forward(Segment(tokens: tokens, targets: targets, blocks: blocks))
+      return -pass.losses(targets).reduce(0, +)
+    }
+  }
+
+  private func expectClose(_ a: [Double], _ b: [Double], line: UInt = #line) {
+    XCTAssertEqual(a.count, b.count, line: line)
+    for (a, b) in zip(a, b) { XCTAssertEqual(a, b, accuracy: 2e-4, line: line) }
+  }
+
+  func testLikelihoodsWithoutMemory() throws {
+    let decoder = try decoder(nil)
+    let reader = PromptReader(decoder, tokens: 4)  // shorter than the prompt: it must grow
+    reader.begin(RetrievalPlan())
+    try reader.ask(segment(prompt, row: 0), continuation: 4)
+    expectClose(reader.logLikelihoods(of: endings), direct(decoder, []))
+    // Endings leave nothing behind.
+    expectClose(reader.logLikelihoods(of: endings), direct(decoder, []))
+  }
+
+  /// Windows of one chunk, each reading those before, then the prompt: the published long input.
+  func testLikelihoodsWithMemory() throws {
+    for positions in MemoryConfiguration.Positions.allCases {
+      let decoder = try decoder(
+        MemoryConfiguration(
+          memoryLayer: 1, retrievalLayers: [1, 2], positions: positions, chunkTokens: 4))
+      let windows: [[Int32]] = [[1, 2, 3, 4], [6, 5, 4, 3], [9, 8]]
+      let reads = [[], [0], [0, 1], [0, 2]]
+      var plan = RetrievalPlan()
+      for (row, chunks) in reads.enumerated() { plan.append(row: row, neighbours: chunks) }
+
+      let reader = PromptReader(decoder, tokens: 8)
+      reader.begin(plan)
+      for (row, window) in windows.enumerated() { try reader.read(segment(window, row: row)) }
+      try reader.ask(segment(prompt, row: 3), continuation: 4)
+
+      let pass = DecoderPass(decoder, maximumTokens: 8)
+      var chunks: [MemoryChunk] = []
+      for (row, window) in windows.enumerated() {
+        let targets = Segment.shifted(window)
+        let read = reads[row].map { chunks[$0] }
+        pass.forward(
+          Segment(
+            tokens: window, targets: targets,
+            blocks: [Segment.Block(queries: 0..<window.count, chunks: read)]))
+        chunks.append(pass.memoryChunk(0..<window.count))
+      }
+      let expected = direct(decoder, [chunks[0], chunks[2]])
+      expectClose(reader.logLikelihoods(of: endings), expected)
+      XCTAssertNotEqual(expected[0], direct(decoder, [])[0], accuracy: 1e-3)
+    }
+  }
+
+  /// Greedy decoding takes what a pass over everything so far finds likeliest, and can be repeated.
+  func testGreedy() throws {
+    let decoder = try decoder(nil)
+    let reader = PromptReader(decoder, tokens: 8)
+    reader.begin(RetrievalPlan())
+    try reader.ask(segment(prompt, row: 0), continuation: 6)
+    let tokens = reader.greedy(6)
+    let pass = DecoderPass(decoder, maximumTokens: 32)
+    var text = prompt
+    for token in tokens {
+      pass.forward(Segment(tokens: text, targets: text.map { _ in -1 }))
+      let logits = pass.logits([text.count - 1])[0]
+      XCTAssertEqual(logits.indices.max { logits[$0] < logits[$1] }, Int(token))
+      text.append(token)
+    }
+    XCTAssertEqual(tokens.count, 6)
+    XCTAssertEqual(reader.greedy(6), tokens)
+    XCTAssertEqual(reader.greedy(6) { $0 == tokens[2] }.last, tokens[2])
+  }
+}
