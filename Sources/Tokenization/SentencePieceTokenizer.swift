@@ -68,6 +68,7 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
 
   // MARK: - Encoding
 
+  /// With `.parse` every run of text between special tokens begins with the model's leading space.
   public func encode(
     _ text: UnsafeBufferPointer<UInt8>, specialTokens: SpecialTokenHandling
   ) -> [Int32] {

@@ -29,8 +29,12 @@ final class SentencePieceTokenizerTests: XCTestCase {
       let text = try XCTUnwrap(row["text"]?.stringValue)
       let ids = try XCTUnwrap(row["sp_ids"]?.ids)
       XCTAssertEqual(tokenizer.encode(text, specialTokens: .text), ids, text)
-      XCTAssertEqual(
-        tokenizer.encode(text, specialTokens: .parse), try XCTUnwrap(row["hf_fast_ids"]?.ids), text)
+      // Hugging Face's fast tokenizer puts the leading space before the first run of text only.
+      if !text.contains("</s>") {
+        XCTAssertEqual(
+          tokenizer.encode(text, specialTokens: .parse), try XCTUnwrap(row["hf_fast_ids"]?.ids),
+          text)
+      }
       let decoded = try XCTUnwrap(row["sp_decode"]?.stringValue)
       guard !ids.isEmpty else { continue }
       XCTAssertEqual(
