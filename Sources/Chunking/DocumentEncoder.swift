@@ -39,17 +39,21 @@ public struct DocumentEncoder: Sendable {
     self.threads = max(1, threads)
   }
 
-  /// The documents in order.
-  /// - Throws: the error of the first document that has one.
-  public func encode(_ batch: [RawDocument]) throws -> [EncodedDocument] {
-    let parsed = map(batch.count) { index -> Result<Document, DocumentError> in
+  /// The documents of each, in order.
+  /// - Throws: the error of the first that has one.
+  public func parse(_ batch: [RawDocument]) throws -> [[Document]] {
+    let parsed = map(batch.count) { index -> Result<[Document], DocumentError> in
       do throws(DocumentError) {
-        return .success(try parser.document(batch[index]))
+        return .success(try parser.documents(batch[index]))
       } catch {
         return .failure(error)
       }
     }
-    let documents = try parsed.map { try $0.get() }
+    return try parsed.map { try $0.get() }
+  }
+
+  /// The documents' ids, in order.
+  public func encode(_ documents: [Document]) -> [EncodedDocument] {
     let parts = documents.indices.flatMap { index in
       documents[index].text.withUnsafeBufferPointer { text in
         tokenizer.independentParts(of: text, size: Self.partSize).map { (index, $0) }

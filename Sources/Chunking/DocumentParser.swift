@@ -19,14 +19,33 @@ public struct DocumentParser: Sendable {
   private let textField: String
   private let sourceField: String
   private let paths: [[[UInt8]]]
+  private let tokenRows: TokenRows?
 
   /// Fields are keys of the JSON object; a dot leads into an object within.
   public init(textField: String, sourceField: String) {
     self.textField = textField
     self.sourceField = sourceField
+    tokenRows = nil
     paths = [textField, sourceField].map { field in
       field.utf8.split(separator: 0x2e, omittingEmptySubsequences: false).map(Array.init)
     }
+  }
+
+  /// For rows of token ids (see `TokenRows`), which `tokenizer` turns back into text.
+  /// - Parameter keepsSpecialTokens: whether special tokens are spelt out in the text.
+  public init(idsOf tokenizer: any Tokenizer, keepsSpecialTokens: Bool) {
+    textField = ""
+    sourceField = ""
+    paths = []
+    tokenRows = TokenRows(tokenizer: tokenizer, keepsSpecialTokens: keepsSpecialTokens)
+  }
+
+  /// The documents of what was read: one, or with rows of ids one a span.
+  /// - Throws: `DocumentError` with the file and the line.
+  public func documents(_ raw: RawDocument) throws(DocumentError) -> [Document] {
+    guard let tokenRows else { return [try document(raw)] }
+    guard raw.format == .jsonl else { throw DocumentError("\(raw.file): not JSON lines") }
+    return try tokenRows.documents(raw.bytes, at: "\(raw.file):\(raw.line)")
   }
 
   /// - Throws: `DocumentError` with the file and the line.

@@ -16,7 +16,7 @@ public enum DocumentFormat: String, Sendable, CaseIterable {
     if let last = parts.last, ["zst", "gz"].contains(last) { parts.removeLast() }
     switch parts.last {
     case "jsonl", "json", "ndjson": return .jsonl
-    case "txt", "text": return .text
+    case "txt", "text", "tokens", "raw": return .text  // the last two: WikiText's files
     default: return nil
     }
   }

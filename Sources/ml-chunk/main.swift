@@ -8,6 +8,7 @@ import ToolSupport
 extension Packing: ExpressibleByArgument {}
 extension DocumentFormat: ExpressibleByArgument {}
 extension SpecialTokenHandling: ExpressibleByArgument {}
+extension Joining: ExpressibleByArgument {}
 
 enum Separator: String, ExpressibleByArgument, CaseIterable {
   case none, eos
@@ -19,8 +20,9 @@ struct MLChunk: ParsableCommand {
     abstract: "Tokenises documents and cuts them into chunks.",
     discussion: helpDiscussion(
       """
-      INPUT is JSON lines (.jsonl, .json) or plain text (.txt, one document a file), plain or \
-      compressed (.zst, .gz); - or nothing is standard input. Documents keep their order; those \
+      INPUT is JSON lines (.jsonl, .json) or plain text (.txt, .tokens, .raw: one document a \
+      file), plain or compressed (.zst, .gz); a folder stands for all files of these names in it, \
+      in sorted order; - or nothing is standard input. Documents keep their order; those \
       without tokens are dropped. Of n documents the last round(F n), at least one and not all, \
       are held out; memory holds them. A lone surrogate escape in JSON becomes U+FFFD.
       """,
@@ -62,6 +64,7 @@ struct MLChunk: ParsableCommand {
   @OptionGroup var window: WindowOptions
 
   @Option(
+    name: [.customLong("max-tokens"), .customLong("target-tokens")],
     help: ArgumentHelp(
       "Stop after exactly N tokens; the last document is cut.", valueName: "N"))
   var maxTokens: Int?
@@ -84,6 +87,21 @@ struct MLChunk: ParsableCommand {
       "The JSON field of the source; a document without it is of source default.",
       valueName: "NAME"))
   var sourceField = "meta.redpajama_set_name"
+
+  @Option(
+    help: """
+      Join the texts of lines into documents: none, headings (a document begins at a line of \
+      WikiText's form ' = Title = ') or all (into one).
+      """)
+  var join = Joining.none
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Input is rows of token ids, input_ids, of this tokenizer: decode them, each span of the \
+      row's source as a document; with --special-tokens parse, special tokens stay.
+      """, valueName: "PATH"))
+  var idsTokenizer: String?
 
   @Option(help: "Special tokens spelt out in the text: text takes them as such, parse as tokens.")
   var specialTokens = SpecialTokenHandling.text
@@ -132,31 +150,39 @@ struct MLChunk: ParsableCommand {
     if bos && tokenizer.beginningOfSequence == nil {
       throw ToolError("\(self.tokenizer): no beginning-of-text token for --bos")
     }
-    let paths = inputs.isEmpty ? ["-"] : inputs
+    let paths = inputs.isEmpty ? ["-"] : try InputFolder.expand(inputs, where: Self.isText)
     // What is missing shows now; each is opened in its turn, since there may be very many.
     for path in paths { _ = try InputFile(path, isBinary: false) }
     let main = try ChunkOutput(self, common.output, tokenizer)
     let held = try holdoutOutput.map { try ChunkOutput(self, $0, tokenizer) }
 
     let encoder = DocumentEncoder(
-      tokenizer: tokenizer,
-      parser: DocumentParser(textField: textField, sourceField: sourceField),
-      specialTokens: specialTokens, firstToken: bos ? tokenizer.beginningOfSequence : nil,
+      tokenizer: tokenizer, parser: try parser(), specialTokens: specialTokens,
+      firstToken: bos ? tokenizer.beginningOfSequence : nil,
       threads: common.threadCount)
     let progress = Progress("documents", quiet: common.quiet)
     var corpus = Corpus(budget: TokenBudget(maxTokens), split: HoldoutSplit(fraction: holdout))
+    var joiner = DocumentJoiner(join)
     let digest = DigestState()
     for path in paths where !corpus.isComplete {
       let file = try InputFile.openText(path)
       let reader = DocumentReader(
         name: file.name ?? "standard input", format: format, read: file.read)
       while !corpus.isComplete, let batch = try reader.nextBatch() {
-        for (raw, document) in zip(batch, try encoder.encode(batch)) where !corpus.isComplete {
+        let joined = try encoder.parse(batch).map { try $0.flatMap { try joiner.append($0) } }
+        var encoded = encoder.encode(joined.flatMap(\.self))[...]
+        for (raw, group) in zip(batch, joined) where !corpus.isComplete {
           raw.contents.withUnsafeBytes { digest.update($0) }
-          try corpus.append(document, to: main.append)
+          for document in encoded.prefix(group.count) {
+            try corpus.append(document, to: main.append)
+          }
+          encoded = encoded.dropFirst(group.count)
         }
         progress.update(corpus.documents, note: "\(corpus.tokens) tokens")
       }
+    }
+    for document in encoder.encode([joiner.finish()].compactMap(\.self)) {
+      try corpus.append(document, to: main.append)
     }
     progress.finish()
 
@@ -195,6 +221,17 @@ struct MLChunk: ParsableCommand {
     let packer = ChunkPacker(
       chunkTokens: chunkTokens, segmentTokens: segment, packing: pack, separator: separator)
     return (packer, parameters)
+  }
+
+  private static func isText(_ name: String) -> Bool { DocumentFormat.ofFile(named: name) != nil }
+
+  private func parser() throws -> DocumentParser {
+    guard let idsTokenizer else {
+      return DocumentParser(textField: textField, sourceField: sourceField)
+    }
+    return DocumentParser(
+      idsOf: try TokenizerFiles.open(path: resolveModel(idsTokenizer)),
+      keepsSpecialTokens: specialTokens == .parse)
   }
 }
 

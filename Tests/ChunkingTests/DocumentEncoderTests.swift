@@ -19,6 +19,11 @@ final class DocumentEncoderTests: XCTestCase {
       specialTokens: .parse, threads: threads)
   }
 
+  private func encode(_ batch: [RawDocument], threads: Int) throws -> [EncodedDocument] {
+    let encoder = try encoder(threads: threads)
+    return encoder.encode(try encoder.parse(batch).flatMap(\.self))
+  }
+
   private func batch(_ lines: [String]) throws -> [RawDocument] {
     let bytes = Array(lines.joined(separator: "\n").utf8)
     var isRead = false
@@ -41,10 +46,10 @@ final class DocumentEncoderTests: XCTestCase {
       return "{\"text\":\"\(words.joined(separator: " "))\",\"source\":\"\(number % 3)\"}"
     }
     let batch = try batch(lines)
-    let one = try encoder(threads: 1).encode(batch)
+    let one = try encode(batch, threads: 1)
     XCTAssertEqual(one.count, 40)
     for threads in [2, 3, 7] {
-      XCTAssertEqual(try encoder(threads: threads).encode(batch), one)
+      XCTAssertEqual(try encode(batch, threads: threads), one)
     }
     let tokenizer = try tokenizer()
     let parser = DocumentParser(textField: "text", sourceField: "source")
@@ -59,7 +64,7 @@ final class DocumentEncoderTests: XCTestCase {
   func testFirstErrorCounts() throws {
     let batch = try batch(["{\"text\":\"\"}", "{", "{}", "{\"text\":1}"])
     for threads in [1, 2, 4] {
-      XCTAssertThrowsError(try encoder(threads: threads).encode(batch)) {
+      XCTAssertThrowsError(try encode(batch, threads: threads)) {
         XCTAssertEqual("\($0)", "x:2: malformed JSON: expected a key at byte 2")
       }
     }
