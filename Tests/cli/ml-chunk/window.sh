@@ -17,7 +17,7 @@ cat windows.mls windows.mls >twice.mls
 ml-shard view twice.mls | python3 -c '
 import json, sys
 print(sorted({(row["document"], row["origin"]) for row in map(json.loads, sys.stdin)}))'
-"${chunk[@]}" --window 200 --filter-length 100000 -o none.mls "$READY/demo.jsonl" 2>&1 | head -n 1
+"${chunk[@]}" --window 200 --filter-length 100000 -o none.mls "$READY/demo.jsonl" 2>&1 | sed -n 1p
 refuse "stride alone" "${chunk[@]}" --stride 3 "$READY/demo.jsonl"
 refuse "window of 0" "${chunk[@]}" --window 0 "$READY/demo.jsonl"
 refuse "segments of both" "${chunk[@]}" --window 200 --segment-tokens 64 "$READY/demo.jsonl"
