@@ -162,7 +162,7 @@ public final class ReadingSession {
     }
     if count > 0 { live.enter() }
     // Chunks stay while they are live or still read by the running block.
-    let kept = Set(live.entries.map(\.row)).union(retrieved)
+    let kept = Set(live.rows).union(retrieved)
     bank = bank.filter { kept.contains($0.key) }
   }
 }

@@ -169,15 +169,8 @@ public final class DecoderPass {
   public func memoryChunk(_ range: Range<Int>) -> MemoryChunk {
     guard let memory = decoder.memory else { preconditionFailure("a decoder without memory") }
     precondition(range.upperBound <= tokens.count)
-    let width = configuration.keyValueWidth
-    func rows(_ buffer: FloatBuffer) -> MemoryRows {
-      MemoryRows(
-        buffer.floats + range.lowerBound * width, count: range.count * width,
-        precision: memory.precision)
-    }
     return MemoryChunk(
-      tokens: range.count, keys: captured.map { rows($0.keys) },
-      values: captured.map { rows($0.values) })
+      range, of: captured, width: configuration.keyValueWidth, precision: memory.precision)
   }
 
   /// Copies keys and values before rotation, where `layer` is a source of memory.

@@ -49,14 +49,8 @@ public final class LocalCache {
   public func memoryChunk(_ places: Range<Int>) -> MemoryChunk {
     guard let memory else { preconditionFailure("a decoder without memory") }
     precondition(places.upperBound <= count)
-    func rows(_ buffer: FloatBuffer) -> MemoryRows {
-      MemoryRows(
-        buffer.floats + places.lowerBound * width, count: places.count * width,
-        precision: memory.precision)
-    }
     return MemoryChunk(
-      tokens: places.count, keys: memory.sourceLayers.map { rows(layers[$0].keys) },
-      values: memory.sourceLayers.map { rows(layers[$0].values) })
+      places, of: memory.sourceLayers.map { layers[$0] }, width: width, precision: memory.precision)
   }
 
   /// Puts one layer's new keys and values behind the cached ones.

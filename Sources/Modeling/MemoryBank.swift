@@ -13,6 +13,20 @@ public final class MemoryChunk: @unchecked Sendable {
     self.values = values
   }
 
+  /// Rows `range` of keys and values as attention computes them, [slot] of (tokens, kvHeads · headSize).
+  init(
+    _ range: Range<Int>, of slots: [(keys: FloatBuffer, values: FloatBuffer)], width: Int,
+    precision: MemoryConfiguration.Precision
+  ) {
+    func rows(_ buffer: FloatBuffer) -> MemoryRows {
+      MemoryRows(
+        buffer.floats + range.lowerBound * width, count: range.count * width, precision: precision)
+    }
+    tokens = range.count
+    keys = slots.map { rows($0.keys) }
+    values = slots.map { rows($0.values) }
+  }
+
   /// - Parameter slots: the stored bytes of each source layer's keys and values, as `withBytes` gives
   ///   them; tokens · width numbers of `precision` each.
   public init(

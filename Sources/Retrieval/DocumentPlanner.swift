@@ -63,8 +63,8 @@ public final class DocumentPlanner {
     }
     for (number, segment) in segments.enumerated() {
       for index in segment.chunks.indices {
-        try vectors.key(planner.nextRow).withUnsafeBufferPointer { key in
-          try vectors.query(number).withUnsafeBufferPointer { query in
+        try vectors.keys[planner.nextRow].withUnsafeBufferPointer { key in
+          try vectors.queries[number].withUnsafeBufferPointer { query in
             try planner.append(
               key: key, query: index == 0 ? query : nil, document: 0, segment: Int64(number))
           }
@@ -79,9 +79,6 @@ public final class DocumentPlanner {
     var dimension: Int
     var keys: [[Float]]
     var queries: [[Float]]
-
-    func key(_ row: Int) -> [Float] { keys[row] }
-    func query(_ segment: Int) -> [Float] { queries[segment] }
   }
 
   private func vectors(of segments: [SegmentText]) throws -> Vectors {
