@@ -1,7 +1,8 @@
 /// The live chunks, from the oldest to the newest, their keys in one block of memory.
 ///
-/// Chunks of the running segment are already stored but not live: they wait at the end until
-/// `admit` lets them in, so no key is copied twice. Eviction moves the survivors down in order.
+/// Chunks of the running segment, and those that the reader's local context still holds, are already
+/// stored but not live: they wait at the end until `admit` lets them in, so no key is copied twice.
+/// Eviction moves the survivors down in order.
 struct ChunkMemory {
   let dimension: Int
   /// [stored] row of each chunk, ascending.
@@ -38,9 +39,9 @@ struct ChunkMemory {
     keys.append(contentsOf: key)
   }
 
-  /// The waiting chunks enter with counter 0.
-  mutating func admit(event: Int) {
-    let entering = rows.count - hits.count
+  /// The waiting chunks but the newest `waiting` enter with counter 0.
+  mutating func admit(event: Int, allBut waiting: Int) {
+    let entering = max(0, rows.count - hits.count - waiting)
     hits.append(contentsOf: repeatElement(0, count: entering))
     lastUse.append(contentsOf: repeatElement(event, count: entering))
   }
@@ -55,9 +56,9 @@ struct ChunkMemory {
     try keys.withUnsafeBufferPointer { try body($0.baseAddress!) }
   }
 
-  /// Removes the live chunks at `positions` (ascending). All stored chunks must be live.
+  /// Removes the live chunks at `positions` (ascending).
   mutating func remove(_ positions: [Int]) {
-    precondition(rows.count == hits.count)
+    let live = hits.count
     guard var target = positions.first else { return }
     keys.withUnsafeMutableBufferPointer { keys in
       for (index, position) in positions.enumerated() {
@@ -69,8 +70,10 @@ struct ChunkMemory {
         (keys.baseAddress! + target * dimension).update(from: from, count: run.count * dimension)
         for survivor in run {
           rows[target] = rows[survivor]
-          hits[target] = hits[survivor]
-          lastUse[target] = lastUse[survivor]
+          if survivor < live {
+            hits[target] = hits[survivor]
+            lastUse[target] = lastUse[survivor]
+          }
           target += 1
         }
       }

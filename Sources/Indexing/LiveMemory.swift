@@ -52,19 +52,24 @@ public final class LiveMemory {
 
   public var liveCount: Int { memory.liveCount }
 
+  /// The live chunks' rows, ascending.
+  public var rows: ArraySlice<Int> { memory.rows[..<liveCount] }
+
   /// The live chunks, oldest first.
   public var entries: [Entry] { memory.entries }
 
-  /// Stores a chunk that `enter` will let in.
+  /// Stores a chunk that an `enter` will let in.
   public func store(row: Int, key: UnsafeBufferPointer<Float>) { memory.store(row: row, key: key) }
 
-  /// The stored chunks enter with counter 0, then the eviction rule applies.
+  /// The stored chunks that have left the reader's local context enter with counter 0, then the
+  /// eviction rule applies.
   ///
+  /// - Parameter isEnd: the text ends, and the local context with it.
   /// - Returns: the rows that go, ascending.
   @discardableResult
-  public func enter() -> [Int] {
+  public func enter(isEnd: Bool = false) -> [Int] {
     event += 1
-    memory.admit(event: event)
+    memory.admit(event: event, allBut: isEnd ? 0 : settings.heldBack)
     let gone = evictedPositions(
       settings.eviction, capacity: settings.capacity, hits: memory.hits, lastUse: memory.lastUse)
     let rows = gone.map { memory.rows[$0] }
@@ -93,19 +98,26 @@ public final class LiveMemory {
     return result
   }
 
-  /// Positions of the chunks retrieved, ascending.
+  /// Positions of the chunks retrieved, ascending: the newest that are always read, and behind them
+  /// in time those that the selection takes from the rest.
   private func select(_ query: UnsafeBufferPointer<Float>, block: Int) throws -> [Int] {
-    switch settings.selection {
-    case .nearest: return try nearest(query, block: block)
-    case .recent: return Array(max(0, liveCount - settings.topK)..<liveCount)
-    case .random:
-      let rows = Array(memory.rows[..<liveCount])
-      return randomPositions(rows, k: settings.topK, seed: settings.seed, block: block)
-    }
+    let always = min(settings.alwaysRecent, liveCount)
+    let (older, k) = (liveCount - always, settings.topK - always)
+    let chosen: [Int] =
+      switch settings.selection {
+      case .nearest: try nearest(query, among: older, k: k, block: block)
+      case .recent: Array(max(0, older - k)..<older)
+      case .random:
+        randomPositions(Array(rows.prefix(older)), k: k, seed: settings.seed, block: block)
+      }
+    return chosen + Array(older..<liveCount)
   }
 
-  private func nearest(_ query: UnsafeBufferPointer<Float>, block: Int) throws -> [Int] {
-    let live = memory.liveCount
+  /// Of the `live` oldest.
+  private func nearest(
+    _ query: UnsafeBufferPointer<Float>, among live: Int, k: Int, block: Int
+  ) throws -> [Int] {
+    guard live > 0, k > 0 else { return [] }
     if scores.count < live { scores = [Float](repeating: 0, count: live + live / 2) }
     memory.withKeys { keys in
       scores.withUnsafeMutableBufferPointer {
@@ -118,7 +130,7 @@ public final class LiveMemory {
       for position in 0..<live {
         try checkFinite(scores[position], block: block, position: position)
       }
-      var best = BestRows(limit: settings.topK)
+      var best = BestRows(limit: k)
       best.offer(UnsafeBufferPointer(rebasing: scores[..<live]), base: 0)
       return best.rows.sorted()
     }

@@ -25,9 +25,10 @@ public struct PlannedBlock: Equatable, Sendable {
 
 /// The memory of DESIGN §1, simulated over a stream of chunks: which chunks each block retrieves.
 ///
-/// Chunks come in order through `append`; rows count from 0. Memory taken is that of the live keys
-/// and of one segment. A block sees the chunks of completed segments only: its hits count at once,
-/// its segment's chunks enter after the segment with counter 0, then the eviction rule applies,
+/// Chunks come in order through `append`; rows count from 0. Memory taken is that of the live keys,
+/// of one segment and of the chunks held back. A block sees the chunks of completed segments only: its
+/// hits count at once, its segment's chunks enter after the segment with counter 0 (with `heldBack`,
+/// those of the document that are not among the newest so many), then the eviction rule applies,
 /// then, when the document changes and `reset` is `document`, the memory is emptied.
 ///
 /// Results do not depend on how the chunks are batched or on the thread count: every inner product
@@ -86,7 +87,7 @@ public final class MemoryPlanner {
   ) throws {
     let next = Place(stream: stream, document: document, segment: segment)
     if let place, place != next {
-      completeSegment()
+      completeSegment(isEnd: !place.isSameDocument(as: next))
       if settings.reset == .document, !place.isSameDocument(as: next) { memory.removeAll() }
     }
     place = next
@@ -101,7 +102,7 @@ public final class MemoryPlanner {
 
   /// Ends the last segment and emits the last block. Nothing may be appended afterwards.
   public func finish() throws {
-    completeSegment()
+    completeSegment(isEnd: true)
     if let held { try emit(held) }
     held = nil
   }
@@ -109,8 +110,8 @@ public final class MemoryPlanner {
   /// The segment's chunks enter, then the eviction rule applies. Where a segment has no block of
   /// its own (data of others), what it evicts belongs to the block before: that is what the next
   /// block no longer finds.
-  private func completeSegment() {
-    let gone = memory.enter()
+  private func completeSegment(isEnd: Bool) {
+    let gone = memory.enter(isEnd: isEnd)
     guard !gone.isEmpty, var block = held else { return }
     block.evicted += gone
     block.evicted.sort()

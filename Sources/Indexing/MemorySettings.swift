@@ -40,18 +40,25 @@ public struct MemorySettings: Sendable {
   public var selection: Selection
   /// Key of the generator behind `Selection.random`.
   public var seed: UInt64
+  /// Of the k, so many are always the newest live chunks; the selection chooses the others. ≤ topK.
+  public var alwaysRecent: Int
+  /// The newest chunks of completed segments that are not in memory yet, because the reader's local
+  /// context still holds them.
+  public var heldBack: Int
 
   public init(
     topK: Int, capacity: Int, eviction: Eviction = .counter, reset: MemoryReset = .document,
-    selection: Selection = .nearest, seed: UInt64 = 0
+    selection: Selection = .nearest, seed: UInt64 = 0, alwaysRecent: Int = 0, heldBack: Int = 0
   ) {
-    precondition(topK >= 1 && capacity >= 1)
+    precondition(topK >= 1 && capacity >= 1 && (0...topK).contains(alwaysRecent) && heldBack >= 0)
     self.topK = topK
     self.capacity = capacity
     self.eviction = eviction
     self.reset = reset
     self.selection = selection
     self.seed = seed
+    self.alwaysRecent = alwaysRecent
+    self.heldBack = heldBack
   }
 
   /// C = ⌊memory tokens / chunk tokens⌋; 0 where the memory is too small for a chunk.

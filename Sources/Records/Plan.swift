@@ -22,12 +22,22 @@ public struct PlanParameters: Equatable, Sendable {
   public var blockTokens: Int
   public var chunkTokens: Int
   public var segmentTokens: Int?
+  /// Of the `topK` chunks, the newest so many are always read.
+  public var recentChunks: Int
+  /// Local context of the reader that the plan was made for; nil: the segment alone.
+  public var contextTokens: Int?
+
+  /// The newest chunks that the reader's context still holds.
+  public var heldBack: Int {
+    guard let contextTokens, let segmentTokens, chunkTokens > 0 else { return 0 }
+    return max(0, contextTokens - segmentTokens) / chunkTokens
+  }
 
   public init(
     topK: Int, memoryTokens: Int, eviction: String, reset: String, select: String = "nearest",
     seed: UInt64 = 0, chunksDigest: Digest? = nil, embeddingsDigest: Digest? = nil,
     chunkRows: Int? = nil, query: String, queryTokens: Int, blockTokens: Int, chunkTokens: Int,
-    segmentTokens: Int? = nil
+    segmentTokens: Int? = nil, recentChunks: Int = 0, contextTokens: Int? = nil
   ) {
     self.topK = topK
     self.memoryTokens = memoryTokens
@@ -43,6 +53,8 @@ public struct PlanParameters: Equatable, Sendable {
     self.blockTokens = blockTokens
     self.chunkTokens = chunkTokens
     self.segmentTokens = segmentTokens
+    self.recentChunks = recentChunks
+    self.contextTokens = contextTokens
   }
 
   var encoded: [String: String] {
@@ -56,6 +68,8 @@ public struct PlanParameters: Equatable, Sendable {
     ]
     parameters["chunk_rows"] = chunkRows.map(String.init)
     parameters["segment_tokens"] = segmentTokens.map(String.init)
+    if recentChunks > 0 { parameters["recent_chunks"] = String(recentChunks) }
+    parameters["context_tokens"] = contextTokens.map(String.init)
     return parameters
   }
 
@@ -80,6 +94,8 @@ public struct PlanParameters: Equatable, Sendable {
     blockTokens = try block.optionalInteger("block_tokens", in: tokens) ?? 0
     chunkTokens = try block.optionalInteger("chunk_tokens", in: tokens) ?? 0
     segmentTokens = try block.optionalInteger("segment_tokens", in: tokens)
+    recentChunks = try block.optionalInteger("recent_chunks", in: 0...1 << 20) ?? 0
+    contextTokens = try block.optionalInteger("context_tokens", in: tokens)
   }
 }
 

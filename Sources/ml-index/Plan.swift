@@ -34,6 +34,18 @@ struct Plan: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Of the k chunks, the N newest in memory are always read; the others as selected.",
+      valueName: "N"))
+  var recent = 0
+
+  @Option(
+    help: ArgumentHelp(
+      "The reader's ml-eval lm --context: a chunk enters the memory when it has left that. (default: "
+        + "the segment alone, so when its segment has ended)", valueName: "TOKENS"))
+  var context: Int?
+
+  @Option(
+    help: ArgumentHelp(
       "Tokens in a chunk, where the embeddings do not say. (default: 128)", valueName: "TOKENS"))
   var chunkTokens: Int?
 
@@ -41,6 +53,7 @@ struct Plan: ParsableCommand {
 
   func validate() throws {
     try check("--top-k", topK, in: 1...1 << 20)
+    try check("--recent", recent, in: 0...topK)
     try check("--memory-tokens", memoryTokens, in: 1...1 << 40)
     if let chunkTokens { try check("--chunk-tokens", chunkTokens, in: 1...Int(UInt16.max)) }
   }
@@ -55,7 +68,7 @@ struct Plan: ParsableCommand {
       sink: output, parameters: parameters(reader.parameters, chunkTokens: chunkTokens),
       provenance: options.provenance(earlier: reader.provenance, inputs: embeddings))
     let planner = MemoryPlanner(
-      try settings(chunkTokens: chunkTokens), dimension: reader.parameters.dimension,
+      try settings(reader.parameters, chunkTokens: chunkTokens), dimension: reader.parameters.dimension,
       workers: Workers(threads: options.threadCount)
     ) { try writer.append(PlanRow($0)) }
     let progress = Progress("chunks", quiet: options.quiet)
@@ -84,7 +97,9 @@ struct Plan: ParsableCommand {
     return given.chunkTokens ?? chunkTokens ?? 128
   }
 
-  private func settings(chunkTokens: Int) throws -> MemorySettings {
+  private func settings(
+    _ given: EmbeddingParameters, chunkTokens: Int
+  ) throws -> MemorySettings {
     let capacity = MemorySettings.capacity(memoryTokens: memoryTokens, chunkTokens: chunkTokens)
     guard capacity >= 1 || eviction == .none else {
       throw ToolError.usage(
@@ -96,7 +111,22 @@ struct Plan: ParsableCommand {
         ? "an unbounded memory" : "a memory of \(capacity) chunks of \(chunkTokens) tokens")
     return MemorySettings(
       topK: topK, capacity: max(capacity, 1), eviction: eviction, reset: reset, selection: select,
-      seed: options.seed)
+      seed: options.seed, alwaysRecent: recent,
+      heldBack: try heldBack(given, chunkTokens: chunkTokens))
+  }
+
+  /// Chunks of the context beside a whole segment.
+  private func heldBack(_ given: EmbeddingParameters, chunkTokens: Int) throws -> Int {
+    guard let context else { return 0 }
+    guard let segment = given.segmentTokens else {
+      throw ToolError("--context: the embeddings do not say how long a segment is")
+    }
+    guard context >= segment, context <= 1 << 40, (context - segment) % chunkTokens == 0 else {
+      throw ToolError.usage(
+        "--context is \(context), not a segment (\(segment) tokens) and whole chunks of "
+          + "\(chunkTokens) more")
+    }
+    return (context - segment) / chunkTokens
   }
 
   private func parameters(_ given: EmbeddingParameters, chunkTokens: Int) -> PlanParameters {
@@ -104,6 +134,6 @@ struct Plan: ParsableCommand {
       topK: topK, memoryTokens: eviction == .none ? 0 : memoryTokens, eviction: eviction.rawValue,
       reset: reset.rawValue, select: select.rawValue, seed: options.seed, query: given.query,
       queryTokens: given.queryTokens, blockTokens: given.blockTokens, chunkTokens: chunkTokens,
-      segmentTokens: given.segmentTokens)
+      segmentTokens: given.segmentTokens, recentChunks: recent, contextTokens: context)
   }
 }

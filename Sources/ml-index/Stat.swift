@@ -120,6 +120,7 @@ private final class PlannedRows {
     }
     return MemorySettings(
       topK: plan.topK, capacity: 1, eviction: .none, reset: reset, selection: selection,
-      seed: plan.seed)
+      seed: plan.seed, alwaysRecent: min(plan.recentChunks, plan.topK),
+      heldBack: plan.heldBack)
   }
 }

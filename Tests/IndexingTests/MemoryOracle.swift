@@ -23,6 +23,8 @@ struct MemoryOracle {
   let settings: MemorySettings
   let chunks: [StreamChunk]
   private var live: [Live] = []
+  /// Rows of completed segments that the reader's local context still holds.
+  private var waiting: [Int] = []
   private var clock = 0
   private(set) var blocks: [PlannedBlock] = []
 
@@ -35,7 +37,8 @@ struct MemoryOracle {
       while end < chunks.count, chunks[end].document == chunks[row].document,
         chunks[end].segment == chunks[row].segment
       { end += 1 }
-      playSegment(row..<end)
+      let isEnd = end == chunks.count || chunks[end].document != chunks[row].document
+      playSegment(row..<end, isEnd: isEnd)
       if end < chunks.count, settings.reset == .document,
         chunks[end].document != chunks[row].document
       {
@@ -45,12 +48,16 @@ struct MemoryOracle {
     }
   }
 
-  private mutating func playSegment(_ rows: Range<Int>) {
+  private mutating func playSegment(_ rows: Range<Int>, isEnd: Bool) {
     for row in rows {
       if let query = chunks[row].query { playBlock(row, query) }
     }
     clock += 1
-    for row in rows { live.append(Live(row: row, used: clock)) }
+    waiting += rows
+    while let row = waiting.first, isEnd || waiting.count > settings.heldBack {
+      live.append(Live(row: row, used: clock))
+      waiting.removeFirst()
+    }
     let gone = evict()
     guard let last = blocks.indices.last else { return }
     blocks[last].evicted = (blocks[last].evicted + gone).sorted()
@@ -69,6 +76,9 @@ struct MemoryOracle {
         taken = all.sorted { draw(block: row, chunk: $0.row) < draw(block: row, chunk: $1.row) }
       }
     }
+    let newest = Set(live.suffix(settings.alwaysRecent).map(\.row))
+    taken =
+      taken.filter { newest.contains($0.row) } + taken.filter { !newest.contains($0.row) }
     taken = taken.prefix(settings.topK).sorted { $0.row < $1.row }
     blocks.append(
       PlannedBlock(

@@ -50,11 +50,13 @@ final class PlannerOracleTests: XCTestCase {
     // Capacities below a segment, odd ones, and such that a tenth is several chunks.
     let capacity =
       [1, 2, 3, 4, 5, 7, 8, 9, 11, 16, 24, 31, 45].randomElement(using: &random)!
+    let topK = Int.random(in: 1...6, using: &random)
     return MemorySettings(
-      topK: Int.random(in: 1...6, using: &random), capacity: capacity,
+      topK: topK, capacity: capacity,
       eviction: Eviction.allCases[seed % 4], reset: MemoryReset.allCases[seed / 4 % 2],
       selection: seed / 8 % 2 == 0 ? .nearest : Selection.allCases.randomElement(using: &random)!,
-      seed: random.next())
+      seed: random.next(), alwaysRecent: seed % 3 == 0 ? Int.random(in: 0...topK, using: &random) : 0,
+      heldBack: seed % 5 == 0 ? Int.random(in: 1...9, using: &random) : 0)
   }
 
   /// Documents of several segments, the last of each often short; blocks of a segment's first chunk

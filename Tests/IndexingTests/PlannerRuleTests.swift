@@ -119,6 +119,19 @@ final class PlannerRuleTests: XCTestCase {
     XCTAssertEqual(blocks.last?.scores, [4, 3])
   }
 
+  func testChunksThatTheContextHoldsAreNotInMemory() throws {
+    let chunks = stream([5, 4, 3, 2], perSegment: 1)
+    let settings = MemorySettings(topK: 2, capacity: 9, selection: .recent, heldBack: 1)
+    XCTAssertEqual(try plan(settings, chunks).map(\.neighbours), [[], [], [0], [0, 1]])
+  }
+
+  func testNewestChunksAreReadBesideTheNearest() throws {
+    let chunks = stream([5, 4, 3, 2, 1], perSegment: 1)
+    let settings = MemorySettings(topK: 2, capacity: 9, alwaysRecent: 1)
+    let blocks = try plan(settings, chunks)
+    XCTAssertEqual(blocks.map(\.neighbours), [[], [0], [0, 1], [0, 2], [0, 3]])
+  }
+
   /// A draw knows its seed, its block and the chunks: what was read before does not matter.
   func testRandomIsIndependentOfHistoryAndUniform() throws {
     var chunks = stream(Array(repeating: 1, count: 4000), perSegment: 1)
