@@ -10,8 +10,10 @@ public enum RecordReader {
   case states(StateReader)
 
   /// Reads block 0.
-  public init(sources: [any ByteSource]) throws {
-    let reader = try KindReader(sources: sources, kind: nil)
+  ///
+  /// - Parameter readsAhead: as for `ShardReader`.
+  public init(sources: [any ByteSource], readsAhead: Bool = false) throws {
+    let reader = try KindReader(sources: sources, kind: nil, readsAhead: readsAhead)
     switch reader.kind {
     case .chunks: self = .chunks(try ChunkReader(reader))
     case .embeddings: self = .embeddings(try EmbeddingReader(reader))
@@ -22,15 +24,15 @@ public enum RecordReader {
     }
   }
 
-  /// Reads and checks some more rows; false at the end.
+  /// Checks some more rows as reading them does; false at the end.
   public func skip() throws -> Bool {
     switch self {
-    case .chunks(let reader): try reader.next() != nil
-    case .embeddings(let reader): try reader.next() != nil
-    case .plan(let reader): try reader.next() != nil
-    case .scores(let reader): try reader.next() != nil
-    case .memory(let reader): try reader.next() != nil
-    case .states(let reader): try reader.next() != nil
+    case .chunks(let reader): try reader.skip()
+    case .embeddings(let reader): try reader.skip()
+    case .plan(let reader): try reader.skip()
+    case .scores(let reader): try reader.skip()
+    case .memory(let reader): try reader.skip()
+    case .states(let reader): try reader.skip()
     }
   }
 }

@@ -5,7 +5,7 @@ import Safetensors
 /// Reads frame after frame from sources: blocks as decompressed bytes, ENDs as payloads. Memory
 /// grows with what was really decompressed and not with what a header claims.
 final class FrameReader {
-  enum Frame {
+  enum Frame: Sendable {
     case block(BlockStorage, SafetensorsHeader)
     case end(payload: [UInt8])
     /// Bytes that begin no frame of ours.
@@ -21,9 +21,9 @@ final class FrameReader {
   private var start = 0
   private var end = 0
   private var isAtEnd = false
-  /// The last block's memory, for the next one where nobody holds it any more: fresh pages cost
-  /// more than decompressing into them.
-  private var latest: BlockStorage?
+  /// The last blocks' memory, for a next one where nobody holds it any more: fresh pages cost more
+  /// than decompressing into them. Two, since one block may be read while the one before is used.
+  private var recent: [BlockStorage] = []
 
   init(source: any ByteSource) {
     self.source = source
@@ -103,12 +103,12 @@ final class FrameReader {
   }
 
   private func emptyStorage(_ contentSize: Int) -> BlockStorage {
-    if isKnownUniquelyReferenced(&latest), let latest {
-      latest.count = 0
-      return latest
+    for index in recent.indices where isKnownUniquelyReferenced(&recent[index]) {
+      recent[index].count = 0
+      return recent[index]
     }
     let storage = BlockStorage(capacity: min(contentSize, 1 << 16))
-    latest = storage
+    recent = recent.suffix(1) + [storage]
     return storage
   }
 
