@@ -85,6 +85,10 @@ final class FrameReader {
     let contentSize = try frameContentSize()
     ZSTD_DCtx_reset(context, ZSTD_reset_session_only)
     let storage = emptyStorage(contentSize)
+    // Memory that need not grow is decompressed into directly, not copied into at the end. This is
+    // ZSTD_d_stableOutBuffer; a library that does not know it copies.
+    let isStable: Int32 = storage.capacity >= contentSize ? 1 : 0
+    ZSTD_DCtx_setParameter(context, ZSTD_d_experimentalParam2, isStable)
     var ended = try decompress(into: storage, upTo: min(8, contentSize), contentSize)
     let length = try describing {
       try SafetensorsHeader.length(of: storage.bytes, totalCount: contentSize)
