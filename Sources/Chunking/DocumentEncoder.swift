@@ -1,5 +1,3 @@
-import Dispatch
-import Synchronization
 import Tokenization
 
 /// A document as token ids.
@@ -42,7 +40,8 @@ public struct DocumentEncoder: Sendable {
   /// The documents of each, in order.
   /// - Throws: the error of the first that has one.
   public func parse(_ batch: [RawDocument]) throws -> [[Document]] {
-    let parsed = map(batch.count) { index -> Result<[Document], DocumentError> in
+    let parsed = parallelMap(batch.count, threads: threads) {
+      index -> Result<[Document], DocumentError> in
       do throws(DocumentError) {
         return .success(try parser.documents(batch[index]))
       } catch {
@@ -59,7 +58,7 @@ public struct DocumentEncoder: Sendable {
         tokenizer.independentParts(of: text, size: Self.partSize).map { (index, $0) }
       }
     }
-    let encoded = map(parts.count) { number in
+    let encoded = parallelMap(parts.count, threads: threads) { number in
       let (index, range) = parts[number]
       return documents[index].text.withUnsafeBufferPointer { text in
         tokenizer.encode(
@@ -82,23 +81,5 @@ public struct DocumentEncoder: Sendable {
       }
     }
     return result
-  }
-
-  /// `body` of 0, 1, … on up to `threads` threads, results in order.
-  private func map<Value: Sendable>(
-    _ count: Int, _ body: @Sendable (Int) -> Value
-  ) -> [Value] {
-    if threads == 1 || count < 2 { return (0..<count).map(body) }
-    let next = Atomic(0)
-    let results = Mutex([Value?](repeating: nil, count: count))
-    DispatchQueue.concurrentPerform(iterations: min(threads, count)) { _ in
-      while true {
-        let index = next.add(1, ordering: .relaxed).oldValue
-        if index >= count { return }
-        let value = body(index)
-        results.withLock { $0[index] = value }
-      }
-    }
-    return results.withLock { $0.map { $0! } }
   }
 }

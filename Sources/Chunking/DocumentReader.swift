@@ -30,14 +30,16 @@ public struct RawDocument: Sendable {
   public let file: String
   public let line: Int
 
-  /// The bytes as they stood in the input, with the line's end.
-  public var contents: [UInt8] { format == .jsonl ? bytes + [0x0a] : bytes }
+  /// Gives `body` the bytes as they stood in the input, with the line's end, in one or two pieces.
+  public func eachPiece(_ body: (UnsafeRawBufferPointer) -> Void) {
+    bytes.withUnsafeBytes(body)
+    if format == .jsonl { withUnsafeBytes(of: UInt8(0x0a), body) }
+  }
 }
 
 /// Reads the documents of one input, in order. Memory: one document and one buffer.
 public final class DocumentReader {
   private static let blockSize = 1 << 20
-  private static let batchBytes = 1 << 23
 
   private let name: String
   private let maximumBytes: Int
@@ -72,17 +74,6 @@ public final class DocumentReader {
     if document == nil && count == 0 { throw DocumentError("\(name): no documents") }
     count += 1
     return document
-  }
-
-  /// Documents to be worked on together: about `batchBytes` of them; nil at the end.
-  public func nextBatch() throws -> [RawDocument]? {
-    var batch = [RawDocument]()
-    var size = 0
-    while size < Self.batchBytes, let document = try next() {
-      size += document.bytes.count + 64
-      batch.append(document)
-    }
-    return batch.isEmpty ? nil : batch
   }
 
   /// Skips a byte order mark and settles the format.

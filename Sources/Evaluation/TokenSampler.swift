@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// Draws tokens from logits: greedy at temperature 0, else from the nucleus (arXiv 1904.09751).
 public struct TokenSampler: Sendable {

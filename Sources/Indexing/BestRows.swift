@@ -1,3 +1,5 @@
+import Kernels
+
 /// The `limit` best of the candidates offered so far, best first; of equal scores the one offered
 /// first is better, so candidates offered from old to new resolve ties to the older.
 struct BestRows {
@@ -17,12 +19,12 @@ struct BestRows {
       insert(base + index, candidates[index])
       index += 1
     }
-    guard var worst = scores.last else { return }
-    while index < candidates.count {
-      if candidates[index] > worst {
-        insert(base + index, candidates[index])
-        worst = scores[limit - 1]
-      }
+    guard let values = candidates.baseAddress, var worst = scores.last else { return }
+    while true {
+      index = firstAbove(worst, values, from: index, count: candidates.count)
+      if index == candidates.count { return }
+      insert(base + index, candidates[index])
+      worst = scores[limit - 1]
       index += 1
     }
   }

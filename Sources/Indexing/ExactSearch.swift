@@ -14,7 +14,11 @@ public struct ExactSearch {
   private let workers: Workers
   private var best: [BestRows]
   private var isZero: [Bool]
+  /// [group, rows]
   private var scores: [Float] = []
+
+  /// Queries that are multiplied together: the keys stay in the cache, the scores stay small.
+  private static let group = 128
 
   /// - Parameter queries: [q, dimension]
   public init(queries: [Float], dimension: Int, topK: Int, workers: Workers) {
@@ -36,37 +40,70 @@ public struct ExactSearch {
   ///   - firstRow: row of the first of them.
   /// - Throws: `IndexingError` when an inner product is not finite.
   public mutating func offer(_ keys: UnsafeBufferPointer<Float>, firstRow: Int) throws {
+    if let bad = offer(keys, firstRow: firstRow, seen: nil) {
+      throw IndexingError(
+        "query \(bad.query): its inner product with the key of row \(bad.row) "
+          + "is not a finite number")
+    }
+  }
+
+  /// The same where each query sees only the rows below its own `seen`.
+  ///
+  /// - Returns: the first query whose inner product with a key is not finite, and that row.
+  mutating func offer(
+    _ keys: UnsafeBufferPointer<Float>, firstRow: Int, seen: [Int]?
+  ) -> (query: Int, row: Int)? {
     precondition(keys.count % dimension == 0)
     let rows = keys.count / dimension
-    guard rows > 0 else { return }
-    // A few queries at a time: the keys stay in the cache, the scores stay small.
-    for first in stride(from: 0, to: best.count, by: 32) {
-      let group = first..<min(first + 32, best.count)
-      scores = [Float](repeating: 0, count: group.count * rows)
-      queries.withUnsafeBufferPointer { queries in
-        scores.withUnsafeMutableBufferPointer {
-          innerProducts(
-            $0.baseAddress!, keys: keys.baseAddress!,
-            queries: queries.baseAddress! + first * dimension, rows: rows,
-            queryCount: group.count, dimension: dimension, workers: workers)
-        }
+    guard rows > 0 else { return nil }
+    scores.append(
+      contentsOf: repeatElement(0, count: max(0, Self.group * rows - scores.count)))
+    var bad: (query: Int, row: Int)?
+    for first in stride(from: 0, to: best.count, by: Self.group) {
+      let group = first..<min(first + Self.group, best.count)
+      multiply(group, keys, rows)
+      let found = select(group, rows, firstRow, seen)
+      if bad == nil, let index = found.firstIndex(where: { $0 != nil }), let row = found[index] {
+        bad = (first + index, firstRow + row)
       }
-      for query in group where !isZero[query] {
-        let own = (query - first) * rows..<(query - first + 1) * rows
-        try offerScores(own, of: query, firstRow: firstRow)
+    }
+    return bad
+  }
+
+  private mutating func multiply(
+    _ group: Range<Int>, _ keys: UnsafeBufferPointer<Float>, _ rows: Int
+  ) {
+    queries.withUnsafeBufferPointer { queries in
+      scores.withUnsafeMutableBufferPointer {
+        innerProducts(
+          $0.baseAddress!, keys: keys.baseAddress!,
+          queries: queries.baseAddress! + group.lowerBound * dimension, rows: rows,
+          queryCount: group.count, dimension: dimension, workers: workers)
       }
     }
   }
 
-  private mutating func offerScores(_ range: Range<Int>, of query: Int, firstRow: Int) throws {
-    if let bad = scores[range].firstIndex(where: { !$0.isFinite }) {
-      throw IndexingError(
-        "query \(query): its inner product with the key of row "
-          + "\(firstRow + bad - range.lowerBound) is not a finite number")
+  /// Offers the group's scores; gives for each query the first that is not finite.
+  private mutating func select(
+    _ group: Range<Int>, _ rows: Int, _ firstRow: Int, _ seen: [Int]?
+  ) -> [Int?] {
+    let (scores, isZero) = (scores, isZero)
+    var bad = [Int?](repeating: nil, count: group.count)
+    best.withUnsafeMutableBufferPointer { best in
+      bad.withUnsafeMutableBufferPointer { bad in
+        scores.withUnsafeBufferPointer { scores in
+          workers.forEach(tiles: group.count) { index, _ in
+            let query = group.lowerBound + index
+            let count = seen.map { min(rows, $0[query] - firstRow) } ?? rows
+            guard count > 0, !isZero[query] else { return }
+            let own = UnsafeBufferPointer(rebasing: scores[index * rows..<index * rows + count])
+            bad[index] = firstNotFinite(own.baseAddress!, count: count)
+            if bad[index] == nil { best[query].offer(own, base: firstRow) }
+          }
+        }
+      }
     }
-    scores.withUnsafeBufferPointer {
-      best[query].offer(UnsafeBufferPointer(rebasing: $0[range]), base: firstRow)
-    }
+    return bad
   }
 
   /// One answer per query, over the keys offered so far.

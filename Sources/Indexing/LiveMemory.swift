@@ -136,6 +136,39 @@ public final class LiveMemory {
     }
   }
 
+  /// What each of several queries finds among the `seen` oldest live chunks, `topK` of them: as
+  /// `retrieve` one by one where it is counted nowhere, but in one multiplication.
+  ///
+  /// - Parameters:
+  ///   - queries: [q, dimension]
+  ///   - blocks: the row of each query's block, for messages.
+  func nearest(_ queries: [Float], seen: [Int], blocks: [Int]) throws -> [Retrieved] {
+    var search = ExactSearch(
+      queries: queries, dimension: dimension, topK: settings.topK, workers: workers)
+    var bad: (query: Int, row: Int)?
+    let count = seen.max() ?? 0
+    if count > 0 {
+      memory.withKeys { keys in
+        for first in stride(from: 0, to: count, by: 2048) {
+          let tile = UnsafeBufferPointer(
+            start: keys + first * dimension, count: min(2048, count - first) * dimension)
+          if let found = search.offer(tile, firstRow: first, seen: seen) {
+            if bad.map({ found.query < $0.query }) ?? true { bad = found }
+          }
+        }
+      }
+    }
+    if let bad { throw notFinite(block: blocks[bad.query], position: bad.row) }
+    return search.answers.map { answer in
+      let order = answer.neighbours.indices.sorted {
+        answer.neighbours[$0] < answer.neighbours[$1]
+      }
+      return (
+        order.map { memory.rows[answer.neighbours[$0]] }, order.map { answer.scores[$0] }
+      )
+    }
+  }
+
   private func product(_ key: Floats, _ query: Floats) -> Float {
     var score: Float = 0
     dotRows(&score, keys: key, query: query, rows: 1, dimension: dimension, workers: workers)
@@ -145,10 +178,12 @@ public final class LiveMemory {
   /// An order of scores exists only where they are numbers.
   @inline(__always)
   private func checkFinite(_ score: Float, block: Int, position: Int) throws {
-    guard score.isFinite else {
-      throw IndexingError(
-        "row \(block): the query's inner product with the key of row \(memory.rows[position]) "
-          + "is not a finite number")
-    }
+    guard score.isFinite else { throw notFinite(block: block, position: position) }
+  }
+
+  private func notFinite(block: Int, position: Int) -> IndexingError {
+    IndexingError(
+      "row \(block): the query's inner product with the key of row \(memory.rows[position]) "
+        + "is not a finite number")
   }
 }

@@ -46,6 +46,11 @@ public final class MemoryPlanner {
   private var place: Place?
   /// The latest block: its segment's evictions are not known before the segment has ended.
   private var held: PlannedBlock?
+  /// Where no retrieval changes a later one: blocks that wait to be multiplied together, with the
+  /// chunks that were live for each.
+  private var waiting: [(row: Int, live: Int)] = []
+  private var waitingQueries: [Float] = []
+  private static let group = 128
 
   /// - Parameters:
   ///   - dimension: components of every key and query, ≥ 1.
@@ -87,14 +92,17 @@ public final class MemoryPlanner {
   ) throws {
     let next = Place(stream: stream, document: document, segment: segment)
     if let place, place != next {
-      completeSegment(isEnd: !place.isSameDocument(as: next))
-      if settings.reset == .document, !place.isSameDocument(as: next) { memory.removeAll() }
+      let isEnd = !place.isSameDocument(as: next)
+      completeSegment(isEnd: isEnd)
+      if settings.reset == .document, isEnd {
+        try retrieveWaiting()
+        memory.removeAll()
+      }
     }
     place = next
     if let query {
       blocksBegun += 1
-      if let held { try emit(held) }
-      held = try retrieve(query, block: nextRow)
+      try begin(query)
     }
     memory.store(row: nextRow, key: key)
     nextRow += 1
@@ -103,8 +111,37 @@ public final class MemoryPlanner {
   /// Ends the last segment and emits the last block. Nothing may be appended afterwards.
   public func finish() throws {
     completeSegment(isEnd: true)
+    try retrieveWaiting()
     if let held { try emit(held) }
     held = nil
+  }
+
+  /// A block starts with the next chunk.
+  private func begin(_ query: UnsafeBufferPointer<Float>) throws {
+    guard settings.eviction == .none, settings.selection == .nearest, settings.alwaysRecent == 0
+    else {
+      if let held { try emit(held) }
+      held = try retrieve(query, block: nextRow)
+      return
+    }
+    precondition(query.count == dimension)
+    waiting.append((nextRow, memory.liveCount))
+    waitingQueries.append(contentsOf: query)
+    if waiting.count == Self.group { try retrieveWaiting() }
+  }
+
+  private func retrieveWaiting() throws {
+    guard !waiting.isEmpty else { return }
+    let found = try memory.nearest(
+      waitingQueries, seen: waiting.map(\.live), blocks: waiting.map(\.row))
+    for (block, found) in zip(waiting, found) {
+      try emit(
+        PlannedBlock(
+          row: block.row, neighbours: found.rows, scores: found.scores, live: block.live,
+          evicted: []))
+    }
+    waiting.removeAll(keepingCapacity: true)
+    waitingQueries.removeAll(keepingCapacity: true)
   }
 
   /// The segment's chunks enter, then the eviction rule applies. Where a segment has no block of

@@ -36,7 +36,7 @@ public struct FrozenCache: Sendable {
   public init?(_ folder: String, identity: RunIdentity, parameters: StateParameters, rows: Int)
     throws
   {
-    guard folderContents(folder).contains(Self.indexFile) else { return nil }
+    guard Self.exists(in: folder) else { return nil }
     let path = folder + "/" + Self.indexFile
     guard let index = try Adapter.readExtra(Self.indexFile, folder: folder) else { return nil }
     guard index["format"]?.stringValue == Self.format else {
@@ -54,6 +54,11 @@ public struct FrozenCache: Sendable {
       try check(file)
     }
     guard row == rows else { throw ToolError("\(path): \(row) rows, but the chunks have \(rows)") }
+  }
+
+  /// Whether there is one in `folder`, of whichever run.
+  public static func exists(in folder: String) -> Bool {
+    folderContents(folder).contains(indexFile)
   }
 
   private static func file(_ json: JSONValue, path: String) throws -> File {
@@ -106,7 +111,7 @@ public struct FrozenCache: Sendable {
       isWaiting()
       flock(lock, LOCK_EX)
     }
-    guard !folderContents(folder).contains(indexFile) else { return }
+    guard !exists(in: folder) else { return }
     for name in folderContents(folder) where isLeftover(name) { unlink(folder + "/" + name) }
     let files = try writeStates(folder, parameters, input, prefix, progress)
     let index: JSONValue = [

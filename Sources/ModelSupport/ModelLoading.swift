@@ -10,13 +10,33 @@ public struct LoadedModel {
     public var digest: String
   }
 
+  /// What a run names as its model, and as the adapter that it wears.
+  public struct Names: Sendable, Equatable {
+    public let model: Identity
+    public let adapter: Identity?
+
+    /// Reads all files for their digests.
+    ///
+    /// - Parameter folder: the adapter's.
+    public init(_ files: ModelFiles, adapter folder: String?) throws {
+      model = Identity(name: files.name, digest: files.digest)
+      adapter = try folder.map {
+        Identity(
+          name: $0.split(separator: "/").last.map(String.init) ?? $0,
+          digest: try Adapter.digest(folder: $0))
+      }
+    }
+  }
+
   /// The folder inside an adapter that holds the adapter it stands on; and, in config.json, its digest.
   public static let foundationFolder = "base_adapter"
 
   public let decoder: Decoder
   public let files: ModelFiles
-  public let model: Identity
-  public let adapter: Identity?
+  private let names: Names
+
+  public var model: Identity { names.model }
+  public var adapter: Identity? { names.adapter }
 
   /// Opens a model and applies an adapter folder, the adapters it stands on first.
   ///
@@ -31,22 +51,20 @@ public struct LoadedModel {
   }
 
   /// Loads an opened model and applies an adapter folder, the adapters it stands on first.
+  ///
+  /// - Parameters:
+  ///   - lowest: the first layer that will be run.
+  ///   - names: where they are known already.
   public init(
-    _ outline: ModelOutline, adapter folder: String?, residency: WeightResidency, threads: Int
+    _ outline: ModelOutline, adapter folder: String?, residency: WeightResidency,
+    from lowest: Int = 0, threads: Int, names: Names? = nil
   ) throws {
     files = outline.files
-    model = Identity(name: files.name, digest: files.digest)
     decoder = try Decoder(
-      files: files, memory: outline.memory, residency: residency,
+      files: files, memory: outline.memory, residency: residency, from: lowest,
       compute: Compute(threads: threads))
-    if let folder {
-      try Self.apply(folder, to: decoder)
-      adapter = Identity(
-        name: folder.split(separator: "/").last.map(String.init) ?? folder,
-        digest: try Adapter.digest(folder: folder))
-    } else {
-      adapter = nil
-    }
+    if let folder { try Self.apply(folder, to: decoder) }
+    self.names = try names ?? Names(files, adapter: folder)
   }
 
   /// The memory configuration in an adapter's config.json, nil where it has none.

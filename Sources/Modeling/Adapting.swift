@@ -72,8 +72,13 @@ extension Decoder {
       else {
         throw ModelError("adapter: \(name) does not fit the model (rank \(adapter.rank))")
       }
+      guard isRun(module) else { continue }
       module.adapter = lora(module, adapter, a: FloatBuffer(a.values), b: FloatBuffer(b.values))
     }
+  }
+
+  private func isRun(_ module: LinearModule) -> Bool {
+    layers[lowestRun...].contains { $0.modules.contains { $0 === module } }
   }
 
   /// The published code saves a gate of a memory layer that does not retrieve, and never reads it.
@@ -108,6 +113,7 @@ extension Decoder {
     var target = (full + [finalNorm]).first { $0.name == tensor.name }
     if tensor.name == "model.embed_tokens.weight" { target = embeddingParameter() }
     if let name = tensor.name.removingSuffix(".weight"), let module = module(named: name) {
+      guard isRun(module) else { return }
       target = try module.fullWeight()
     }
     let extents = { (shape: [Int]) in shape.filter { $0 != 1 } }

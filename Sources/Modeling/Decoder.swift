@@ -55,6 +55,8 @@ public final class Decoder: @unchecked Sendable {
   public let memory: MemoryConfiguration?
   public let compute: Compute
   public let layers: [DecoderLayer]
+  /// The layers below are not run: nothing is applied to them.
+  let lowestRun: Int
   public let finalNorm: Parameter
   let embedding: any RowPanels
   /// The embedding as a parameter, once it is trained or replaced by an adapter's copy.
@@ -63,12 +65,14 @@ public final class Decoder: @unchecked Sendable {
 
   init(
     configuration: LlamaConfiguration, memory: MemoryConfiguration?, compute: Compute,
-    layers: [DecoderLayer], finalNorm: Parameter, embedding: any RowPanels, head: any RowPanels
+    layers: [DecoderLayer], lowestRun: Int = 0, finalNorm: Parameter, embedding: any RowPanels,
+    head: any RowPanels
   ) {
     self.configuration = configuration
     self.memory = memory
     self.compute = compute
     self.layers = layers
+    self.lowestRun = lowestRun
     self.finalNorm = finalNorm
     self.embedding = embedding
     self.head = head

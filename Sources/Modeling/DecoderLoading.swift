@@ -38,28 +38,37 @@ struct StoredPanels: RowPanels {
 extension Decoder {
   /// Builds the decoder from a model's files.
   ///
+  /// - Parameter lowest: the first layer that will be run, from `FrozenStates`; the weights of those below
+  ///   stay in the file, unread.
   /// - Throws: `ModelError` naming the tensor that is missing or has another shape than the
   ///   configuration says.
   public convenience init(
     files: ModelFiles, memory: MemoryConfiguration?, residency: WeightResidency = .auto,
-    compute: Compute
+    from lowest: Int = 0, compute: Compute
   ) throws {
     let configuration = try LlamaConfiguration(huggingFace: files.configuration)
     try memory?.validate(layerCount: configuration.layerCount)
+    let expands = residency.expands(configuration)
     let loader = DecoderLoader(
-      files: files, configuration: configuration, residency: residency, compute: compute)
-    let embedding = try loader.panels(
+      files: files, configuration: configuration, expands: expands, compute: compute)
+    let frozen = DecoderLoader(
+      files: files, configuration: configuration, expands: false, compute: compute)
+    // A head that is tied to the embedding reads all of it, others leave it to the lowest layer.
+    let embedding = try (lowest > 0 && !configuration.tiedEmbeddings ? frozen : loader).panels(
       "model.embed_tokens.weight", [configuration.vocabularySize, configuration.hiddenSize])
     let head =
       configuration.tiedEmbeddings
       ? embedding
       : try loader.panels(
         "lm_head.weight", [configuration.vocabularySize, configuration.hiddenSize])
-    let layers = try (0..<configuration.layerCount).map { try loader.layer($0, memory: memory) }
+    let layers = try (0..<configuration.layerCount).map {
+      try ($0 < lowest ? frozen : loader).layer($0, memory: memory)
+    }
     try loader.refuseOthers(than: layers)
     self.init(
       configuration: configuration, memory: memory, compute: compute, layers: layers,
-      finalNorm: try loader.vector("model.norm.weight"), embedding: embedding.panels,
+      lowestRun: lowest, finalNorm: try loader.vector("model.norm.weight"),
+      embedding: embedding.panels,
       head: head.panels)
   }
 }
@@ -69,16 +78,6 @@ private struct DecoderLoader {
   let configuration: LlamaConfiguration
   let expands: Bool
   let compute: Compute
-
-  init(
-    files: ModelFiles, configuration: LlamaConfiguration, residency: WeightResidency,
-    compute: Compute
-  ) {
-    self.files = files
-    self.configuration = configuration
-    self.compute = compute
-    expands = residency.expands(configuration)
-  }
 
   func tensor(_ name: String, _ shape: [Int]) throws -> StoredTensor {
     guard let tensor = files.tensors[name] else {
@@ -123,7 +122,7 @@ private struct DecoderLoader {
     guard expands else {
       return (StoredPanels(tensor: tensor, rows: shape[0], columns: shape[1]), nil)
     }
-    let buffer = FloatBuffer(count: shape[0] * shape[1])
+    let buffer = FloatBuffer(unfilled: shape[0] * shape[1])
     let tile = 256
     compute.workers.forEach(tiles: (shape[0] + tile - 1) / tile) { index, _ in
       let rows = index * tile..<min((index + 1) * tile, shape[0])

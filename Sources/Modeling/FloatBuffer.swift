@@ -1,6 +1,7 @@
+import Glibc
 import Kernels
 
-/// Zero-initialised float32 memory aligned for vector loads, freed with its owner.
+/// Float32 memory aligned for vector loads, zero at first, freed with its owner.
 ///
 /// Shared between worker threads that write disjoint parts; the code that hands it out keeps them apart.
 public final class FloatBuffer: @unchecked Sendable {
@@ -9,18 +10,33 @@ public final class FloatBuffer: @unchecked Sendable {
   /// Whose memory this is a part of, if it is.
   private let owner: FloatBuffer?
 
-  public init(count: Int) {
+  public convenience init(count: Int) {
+    self.init(unfilled: count)
+    zero()
+  }
+
+  /// Memory that the caller fills. Large ones ask for large pages: making pages costs more than
+  /// expanding a weight into them.
+  init(unfilled count: Int) {
     owner = nil
     precondition(count >= 0)
     self.count = count
-    let raw = UnsafeMutableRawPointer.allocate(
-      byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
+    let bytes = max(count, 1) * MemoryLayout<Float>.stride
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
     pointer = raw.bindMemory(to: Float.self, capacity: max(count, 1))
-    pointer.initialize(repeating: 0, count: max(count, 1))
+    let page = Int(getpagesize())
+    let start = (Int(bitPattern: raw) + page - 1) / page * page
+    let end = (Int(bitPattern: raw) + bytes) / page * page
+    // advice only: where it is not taken, nothing changes
+    if bytes >= Self.large {
+      madvise(UnsafeMutableRawPointer(bitPattern: start), end - start, MADV_HUGEPAGE)
+    }
   }
 
+  private static let large = 2 << 20
+
   public convenience init(_ values: [Float]) {
-    self.init(count: values.count)
+    self.init(unfilled: values.count)
     values.withUnsafeBufferPointer { source in
       if let base = source.baseAddress { pointer.update(from: base, count: count) }
     }

@@ -28,12 +28,29 @@ public struct PassEstimate: Sendable {
   private var slots: Int { memory?.sourceLayers.count ?? 0 }
 
   /// Frozen weights in memory of our own. Stored ones stay in the file's pages, `fileBytes` of them.
-  public func weights(_ residency: WeightResidency, fileBytes: Int) -> Int {
+  ///
+  /// - Parameter lowest: the first layer that is run.
+  public func weights(_ residency: WeightResidency, fileBytes: Int, from lowest: Int = 0) -> Int {
     let c = configuration
-    let norms = (2 * c.layerCount + 1) * c.hiddenSize
-    guard residency.expands(c) else { return norms * Self.float + fileBytes }
-    let tables = (c.tiedEmbeddings ? 1 : 2) * c.vocabularySize * c.hiddenSize
-    return (c.layerWeights * c.layerCount + tables + norms) * Self.float
+    let norms = (2 * c.layerCount + 1) * c.hiddenSize * Self.float
+    let (all, run) = (weightCount(from: 0), weightCount(from: lowest))
+    if residency.expands(c) { return norms + run * Self.float }
+    return norms + Int(Double(fileBytes) * Double(run) / Double(max(1, all)))
+  }
+
+  /// Numbers of the matrices that are read where the layers below `lowest` are not run.
+  private func weightCount(from lowest: Int) -> Int {
+    let c = configuration
+    let tables = c.tiedEmbeddings || lowest > 0 ? 1 : 2
+    return c.layerWeights * (c.layerCount - lowest) + tables * c.vocabularySize * c.hiddenSize
+  }
+
+  /// Bytes of what the layers below `layer` leave of each token (`FrozenStates`).
+  public func frozenToken(below layer: Int, precision: MemoryConfiguration.Precision) -> Int {
+    let c = configuration
+    let kept = 2 * (memory?.frozenSlots(below: layer).count ?? 0) * c.keyValueWidth
+    return c.hiddenSize * (precision == .f32 ? Self.float : 2)
+      + kept * (memory?.precision == .f32 ? Self.float : 2)
   }
 
   /// Whether the weights file is read once and its pages can be given back.
@@ -49,7 +66,7 @@ public struct PassEstimate: Sendable {
       5 * c.hiddenSize + 2 * c.queryWidth + 2 * c.keyValueWidth + 2 * c.intermediateSize
       + c.queryHeads + 2
     let shared = c.intermediateSize + c.hiddenSize + 2 * slots * c.keyValueWidth + c.headSize
-    let kept = max(1, c.layerCount - lowest)
+    let kept = max(1, c.layerCount - min(lowest, c.layerCount))
     return tokens * (layer * kept + shared + hidden(adapter, layers: adapted)) * Self.float
       + product(2 * slots, retrieved, c.keyValueWidth, Self.float)
   }

@@ -60,16 +60,29 @@ public final class ChunkReader {
   ///
   /// - Parameter row: blocks that end before this row are passed over: checked as bytes, not decoded.
   public func next(reaching row: Int = 0) throws -> ChunkBatch? {
-    while let block = try reader.next() {
-      if block.index == 0 { try begin(block) }
+    while let block = try nextBlock() {
       let firstRow = block.rowBase + block.firstRow
       if firstRow + block.rows > row || row == 0 {
-        return ChunkBatch(firstRow: firstRow, chunks: try decode(block), stream: block.stream)
+        return ChunkBatch(
+          firstRow: firstRow, chunks: chunks(try columns(block)), stream: block.stream)
       }
       for document in try documents(block) { _ = documents.unique(document) }
       for origin in try origins(block) ?? [] { _ = origins.unique(origin) }
     }
     return nil
+  }
+
+  /// Checks the next rows as `next` does; false at the end.
+  public func skip() throws -> Bool {
+    guard let block = try nextBlock() else { return false }
+    _ = try columns(block)
+    return true
+  }
+
+  private func nextBlock() throws -> ShardBlock? {
+    guard let block = try reader.next() else { return nil }
+    if block.index == 0 { try begin(block) }
+    return block
   }
 
   private func documents(_ block: ShardBlock) throws -> [Int64] {
@@ -95,66 +108,110 @@ public final class ChunkReader {
     if sourceMap.isEmpty { sourceMap = [0] }
   }
 
-  private func decode(_ block: ShardBlock) throws -> [Chunk] {
-    let width = parameters.chunkTokens
-    let tokens = try tokenRows(block)
-    let lengths = try block.natural("length", .U16, as: UInt16.self)
-    let documentNumbers = try documents(block)
-    let ordinals = try block.natural("ordinal", .I32, as: Int32.self)
-    let segments = try block.natural("segment", .I32, as: Int32.self)
-    let sources = try block.natural("source", .U8, as: UInt8.self)
-    let originNumbers = try origins(block)
+  /// What a block holds, checked. Documents and origins count within the whole input.
+  private struct Columns {
+    let tokens: ShardTensor
+    let lengths: [UInt16]
+    let ordinals: [Int32]
+    let segments: [Int32]
+    let sources: [UInt8]
+    let text: ShardTensor
+    let offsets: [Int]
+    var documents: [Int64]
+    var origins: [Int64]?
+  }
+
+  private func columns(_ block: ShardBlock) throws -> Columns {
     let text = try block.tensor("text", .U8, shape: [nil])
-    let offsets = try block.offsets("text_offsets", count: text.byteCount)
-    return try text.withUnsafeBytes { bytes in
+    var columns = Columns(
+      tokens: try block.tensor(
+        "tokens", .U16, .I32, shape: [block.rows, parameters.chunkTokens]),
+      lengths: try block.natural("length", .U16, as: UInt16.self),
+      ordinals: try block.natural("ordinal", .I32, as: Int32.self),
+      segments: try block.natural("segment", .I32, as: Int32.self),
+      sources: try block.natural("source", .U8, as: UInt8.self), text: text,
+      offsets: try block.offsets("text_offsets", count: text.byteCount),
+      documents: try documents(block), origins: try origins(block))
+    for (row, count) in columns.lengths.enumerated()
+    where count == 0 || count > parameters.chunkTokens {
+      throw block.error(
+        "length is \(count), not in 1...\(parameters.chunkTokens)", atRow: row)
+    }
+    for (row, source) in columns.sources.enumerated() where source >= sourceMap.count {
+      throw block.error("source is \(source)", atRow: row)
+    }
+    try checkText(columns, block)
+    try checkTokens(columns, block)
+    // a packed stream is one document, wherever its texts end
+    let isOne = parameters.pack == "stream"
+    columns.documents = columns.documents.map { documents.unique(isOne ? 0 : $0) }
+    columns.origins = columns.origins.map { $0.map { origins.unique($0) } }
+    try checkSegments(columns, block)
+    return columns
+  }
+
+  private func checkText(_ columns: Columns, _ block: ShardBlock) throws {
+    let offsets = columns.offsets
+    try columns.text.withUnsafeBytes { bytes in
       let valid = validUTF8Prefix(bytes)
       guard valid == bytes.count else { throw block.error("text is not UTF-8 at byte \(valid)") }
-      return try (0..<block.rows).map { row in
-        let failure = { (reason: String) in
-          block.error("\(reason) at row \(block.firstRow + row)")
-        }
-        let count = Int(lengths[row])
-        guard (1...width).contains(count) else {
-          throw failure("length is \(count), not in 1...\(width)")
-        }
-        guard Int(sources[row]) < sourceMap.count else {
-          throw failure("source is \(sources[row])")
-        }
-        let ids = Array(tokens[row * width..<row * width + count])
-        for id in ids where id < 0 || Int(id) >= parameters.tokenizer.vocabularySize {
-          throw failure("token \(id) is outside the vocabulary")
-        }
-        let range = offsets[row]..<offsets[row + 1]
-        if range.lowerBound < bytes.count, bytes[range.lowerBound] & 0xc0 == 0x80 {
-          throw failure("text starts inside a character")
-        }
-        // a packed stream is one document, wherever its texts end
-        let number = parameters.pack == "stream" ? 0 : documentNumbers[row]
-        let chunk = Chunk(
-          tokens: ids, document: documents.unique(number), ordinal: ordinals[row],
-          segment: segments[row], source: sourceMap[Int(sources[row])],
-          origin: originNumbers.map { origins.unique($0[row]) }, text: Array(bytes[range]))
-        guard fits(chunk) else {
-          throw failure("a segment has more than \(parameters.segmentTokens) tokens")
-        }
-        return chunk
+      for row in 0..<block.rows
+      where offsets[row] < bytes.count && bytes[offsets[row]] & 0xc0 == 0x80 {
+        throw block.error("text starts inside a character", atRow: row)
       }
     }
   }
 
-  /// Whether the segment that `chunk` begins or continues is within segment_tokens.
-  private func fits(_ chunk: Chunk) -> Bool {
-    if chunk.document != segment.document || chunk.segment != segment.number {
-      segment = (chunk.document, chunk.segment, 0)
+  private func checkTokens(_ columns: Columns, _ block: ShardBlock) throws {
+    let limit = parameters.tokenizer.vocabularySize
+    // as unsigned numbers, so that a negative id is a large one
+    let areWithin =
+      columns.tokens.type == .I32
+      ? columns.tokens.withElements(as: UInt32.self) { isBelow(UInt32(limit), $0) }
+      : limit > UInt16.max
+        || columns.tokens.withElements(as: UInt16.self) { isBelow(UInt16(limit), $0) }
+    if areWithin { return }
+    // what lies beyond a short chunk's length does not count
+    let (ids, width) = (tokenRows(columns.tokens), parameters.chunkTokens)
+    for row in 0..<block.rows {
+      for id in ids[row * width..<row * width + Int(columns.lengths[row])]
+      where id < 0 || Int(id) >= limit {
+        throw block.error("token \(id) is outside the vocabulary", atRow: row)
+      }
     }
-    segment.tokens += chunk.tokens.count
-    return segment.tokens <= parameters.segmentTokens
   }
 
-  private func tokenRows(_ block: ShardBlock) throws -> [Int32] {
-    let tokens = try block.tensor(
-      "tokens", .U16, .I32, shape: [block.rows, parameters.chunkTokens])
+  /// Every segment that the rows begin or continue is within segment_tokens.
+  private func checkSegments(_ columns: Columns, _ block: ShardBlock) throws {
+    let (lengths, segments) = (columns.lengths, columns.segments)
+    for (row, document) in columns.documents.enumerated() {
+      if document != segment.document || segments[row] != segment.number {
+        segment = (document, segments[row], 0)
+      }
+      segment.tokens += Int(lengths[row])
+      guard segment.tokens <= parameters.segmentTokens else {
+        throw block.error(
+          "a segment has more than \(parameters.segmentTokens) tokens", atRow: row)
+      }
+    }
+  }
+
+  private func chunks(_ columns: Columns) -> [Chunk] {
+    let (ids, width) = (tokenRows(columns.tokens), parameters.chunkTokens)
+    return columns.text.withUnsafeBytes { text in
+      columns.lengths.indices.map { row in
+        Chunk(
+          tokens: Array(ids[row * width..<row * width + Int(columns.lengths[row])]),
+          document: columns.documents[row], ordinal: columns.ordinals[row],
+          segment: columns.segments[row], source: sourceMap[Int(columns.sources[row])],
+          origin: columns.origins?[row],
+          text: Array(text[columns.offsets[row]..<columns.offsets[row + 1]]))
+      }
+    }
+  }
+
+  private func tokenRows(_ tokens: ShardTensor) -> [Int32] {
     if tokens.type == .I32 { return tokens.copy(as: Int32.self) }
-    return tokens.copy(as: UInt16.self).map { Int32($0) }
+    return tokens.withElements(as: UInt16.self) { $0.map { Int32($0) } }
   }
 }

@@ -18,10 +18,13 @@ public final class ChunkWriter {
   private var textOffsets: [Int64] = [0]
   private var text: [UInt8] = []
 
-  /// - Parameter defersFirstBlock: `sources` may then be given to `finish`
+  /// - Parameters:
+  ///   - defersFirstBlock: `sources` may then be given to `finish`
+  ///   - threads: as for `ShardWriter`
   public init(
     sink: any ByteSink, parameters: ChunkParameters, provenance: Provenance?,
-    compressionLevel: Int = Kind.chunks.compressionLevel, defersFirstBlock: Bool = false
+    compressionLevel: Int = Kind.chunks.compressionLevel, defersFirstBlock: Bool = false,
+    threads: Int = 0
   ) {
     precondition((1...Int(UInt16.max)).contains(parameters.chunkTokens), "chunk tokens")
     self.parameters = parameters
@@ -29,7 +32,7 @@ public final class ChunkWriter {
     writer = ShardWriter(
       sink: sink, kind: Kind.chunks.rawValue, parameters: parameters.encoded,
       provenance: provenance, compressionLevel: compressionLevel,
-      defersFirstBlock: defersFirstBlock)
+      defersFirstBlock: defersFirstBlock, threads: threads)
   }
 
   /// Rows appended so far.

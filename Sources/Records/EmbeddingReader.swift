@@ -14,8 +14,10 @@ public final class EmbeddingReader {
   public let provenance: Provenance?
 
   /// Reads block 0.
-  public convenience init(sources: [any ByteSource]) throws {
-    try self.init(KindReader(sources: sources, kind: .embeddings))
+  ///
+  /// - Parameter readsAhead: as for `ShardReader`.
+  public convenience init(sources: [any ByteSource], readsAhead: Bool = false) throws {
+    try self.init(KindReader(sources: sources, kind: .embeddings, readsAhead: readsAhead))
   }
 
   init(_ reader: KindReader) throws {
@@ -34,18 +36,41 @@ public final class EmbeddingReader {
 
   /// The next rows, nil at the end.
   public func next() throws -> EmbeddingBatch? {
+    try nextColumns().map { block, columns in
+      EmbeddingBatch(
+        firstRow: block.rowBase + block.firstRow, rows: block.rows, keys: columns.keys.floats(),
+        documents: columns.documents, segments: columns.segments,
+        queryRows: columns.starts.map { $0 + block.rowBase }, queries: columns.queries.floats(),
+        stream: block.stream)
+    }
+  }
+
+  /// Checks the next rows as `next` does; false at the end.
+  public func skip() throws -> Bool { try nextColumns() != nil }
+
+  private func nextColumns() throws -> (block: ShardBlock, Columns)? {
     guard let block = try reader.next() else { return nil }
     if block.index == 0 {
       chunksDigests.append(try block.digest("chunks_digest"))
       documents.begin(stream: block.stream)
       lastQueryRow = -1
     }
-    return try decode(block)
+    return (block, try columns(block))
   }
 
-  private func decode(_ block: ShardBlock) throws -> EmbeddingBatch {
+  /// What a block holds, checked.
+  private struct Columns {
+    let keys: ShardTensor
+    let documents: [Int64]?
+    let segments: [Int32]?
+    /// Rows within the stream.
+    let starts: [Int]
+    let queries: ShardTensor
+  }
+
+  private func columns(_ block: ShardBlock) throws -> Columns {
     let dimension = parameters.dimension
-    let keys = try block.floats("keys", shape: [block.rows, dimension])
+    let keys = try block.finite("keys", .F16, .F32, shape: [block.rows, dimension])
     let starts = try block.tensor("query_row", .I64, shape: [nil]).copy(as: Int.self)
     for row in starts {
       guard row > lastQueryRow, row >= block.firstRow, row < block.firstRow + block.rows else {
@@ -53,7 +78,7 @@ public final class EmbeddingReader {
       }
       lastQueryRow = row
     }
-    let queries = try block.floats("queries", shape: [starts.count, dimension])
+    let queries = try block.finite("queries", .F16, .F32, shape: [starts.count, dimension])
     var documentNumbers: [Int64]?
     if block["document"] != nil {
       documentNumbers = try block.natural(
@@ -62,9 +87,7 @@ public final class EmbeddingReader {
     }
     let segments =
       try block["segment"] == nil ? nil : block.natural("segment", .I32, as: Int32.self)
-    return EmbeddingBatch(
-      firstRow: block.rowBase + block.firstRow, rows: block.rows, keys: keys,
-      documents: documentNumbers, segments: segments,
-      queryRows: starts.map { $0 + block.rowBase }, queries: queries, stream: block.stream)
+    return Columns(
+      keys: keys, documents: documentNumbers, segments: segments, starts: starts, queries: queries)
   }
 }

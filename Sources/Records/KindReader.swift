@@ -11,8 +11,10 @@ final class KindReader {
   let first: ShardBlock
 
   /// Reads block 0. A nil kind takes whichever it finds.
-  init(sources: [any ByteSource], kind expected: Kind?) throws {
-    reader = ShardReader(sources: sources)
+  ///
+  /// - Parameter readsAhead: as for `ShardReader`.
+  init(sources: [any ByteSource], kind expected: Kind?, readsAhead: Bool = false) throws {
+    reader = ShardReader(sources: sources, readsAhead: readsAhead)
     guard let block = try reader.next() else { throw ShardError("empty") }
     if let expected, block.kind != expected.rawValue {
       throw block.error("expected \(expected.rawValue), found \(shown(block.kind))")
@@ -121,8 +123,19 @@ extension ShardBlock {
 // MARK: - Tensors
 
 extension ShardBlock {
+  /// An error that names the `row`th of this block's rows.
+  func error(_ reason: String, atRow row: Int) -> ShardError {
+    error("\(reason) at row \(firstRow + row)")
+  }
+
   /// A tensor of one of these types and exactly this shape; nil stands for any extent.
   func tensor(_ name: String, _ types: ElementType..., shape: [Int?]) throws -> ShardTensor {
+    try tensor(name, among: types, shape: shape)
+  }
+
+  private func tensor(
+    _ name: String, among types: [ElementType], shape: [Int?]
+  ) throws -> ShardTensor {
     guard let tensor = self[name] else { throw error("tensor \(name) is missing") }
     guard types.contains(tensor.type) else {
       let expected = types.map(\.rawValue).joined(separator: " or ")
@@ -161,18 +174,10 @@ extension ShardBlock {
     return values
   }
 
-  /// F16 or F32 values as Float; all must be finite.
-  func floats(_ name: String, shape: [Int?]) throws -> [Float] {
-    let tensor = try self.tensor(name, .F16, .F32, shape: shape)
-    let values: [Float]
-    if tensor.type == .F32 {
-      values = tensor.copy(as: Float.self)
-    } else {
-      values = halvesToFloats(tensor)
-    }
-    guard values.withUnsafeBufferPointer(areFinite) else {
-      throw error("\(name) hold a value that is not finite")
-    }
-    return values
+  /// A tensor of floating-point numbers that are all finite.
+  func finite(_ name: String, _ types: ElementType..., shape: [Int?]) throws -> ShardTensor {
+    let tensor = try tensor(name, among: types, shape: shape)
+    guard areFinite(tensor) else { throw error("\(name) hold a value that is not finite") }
+    return tensor
   }
 }

@@ -195,29 +195,65 @@ public final class MemoryReader {
   ///
   /// - Throws: also where a second stream follows: two memories are not one.
   public func next() throws -> [MemoryRow]? {
+    try nextColumns().map { block, columns in rows(block, columns) }
+  }
+
+  /// Checks the next rows as `next` does; false at the end.
+  public func skip() throws -> Bool { try nextColumns() != nil }
+
+  /// What a block holds, checked.
+  private struct Columns {
+    let keys: ShardTensor
+    let values: ShardTensor
+    let vectors: ShardTensor
+    let rows: [Int64]
+    let lengths: [UInt16]
+    let hits: [Int64]
+    let uses: [Int64]
+    let text: ShardTensor
+    let offsets: [Int]
+  }
+
+  private func nextColumns() throws -> (block: ShardBlock, Columns)? {
     guard let block = try reader.next() else { return nil }
     guard block.stream == 0 else { throw block.error("a second memory in one shard") }
     let p = parameters
     let shape: [Int?] = [block.rows, p.slots, p.chunkTokens, p.width]
-    let keys = try block.tensor("layer_keys", p.type, shape: shape).copyBytes()
-    let values = try block.tensor("layer_values", p.type, shape: shape).copyBytes()
-    let vectors = try block.floats("key", shape: [block.rows, p.dimension])
+    let keys = try block.tensor("layer_keys", p.type, shape: shape)
+    let values = try block.tensor("layer_values", p.type, shape: shape)
+    let vectors = try block.finite("key", .F16, .F32, shape: [block.rows, p.dimension])
     let rows = try block.natural("row", .I64, as: Int64.self, below: Int64(p.nextRow))
     let lengths = try block.natural(
       "length", .U16, as: UInt16.self, below: UInt16(clamping: p.chunkTokens + 1))
     let hits = try block.natural("hits", .I64, as: Int64.self, below: 1 << 48)
     let uses = try block.natural("last_use", .I64, as: Int64.self, below: Int64(p.event + 1))
-    let text = try block.tensor("text", .U8, shape: [nil]).copyBytes()
-    let offsets = try block.offsets("text_offsets", count: text.count)
-    return try (0..<block.rows).map { index in
+    let text = try block.tensor("text", .U8, shape: [nil])
+    let offsets = try block.offsets("text_offsets", count: text.byteCount)
+    for index in 0..<block.rows {
       guard Int(rows[index]) > lastRow, lengths[index] > 0 else {
         throw block.error("row \(rows[index]) falls back or is empty")
       }
       lastRow = Int(rows[index])
+    }
+    return (
+      block,
+      Columns(
+        keys: keys, values: values, vectors: vectors, rows: rows, lengths: lengths, hits: hits,
+        uses: uses, text: text, offsets: offsets)
+    )
+  }
+
+  private func rows(_ block: ShardBlock, _ columns: Columns) -> [MemoryRow] {
+    let p = parameters
+    let (keys, values) = (columns.keys.copyBytes(), columns.values.copyBytes())
+    let (vectors, text, offsets) = (
+      columns.vectors.floats(), columns.text.copyBytes(), columns.offsets
+    )
+    return (0..<block.rows).map { index in
       let bytes = index * p.chunkBytes..<(index + 1) * p.chunkBytes
       return MemoryRow(
-        row: lastRow, length: Int(lengths[index]), hits: Int(hits[index]),
-        lastUse: Int(uses[index]),
+        row: Int(columns.rows[index]), length: Int(columns.lengths[index]),
+        hits: Int(columns.hits[index]), lastUse: Int(columns.uses[index]),
         key: Array(vectors[index * p.dimension..<(index + 1) * p.dimension]),
         layerKeys: Array(keys[bytes]), layerValues: Array(values[bytes]),
         text: Array(text[offsets[index]..<offsets[index + 1]]))

@@ -38,9 +38,30 @@ public final class PlanReader {
 
   /// The next rows, nil at the end.
   public func next() throws -> PlanBatch? {
+    try nextColumns().map { block, columns in
+      PlanBatch(rows: (0..<block.rows).map { row($0, columns) }, stream: block.stream)
+    }
+  }
+
+  /// Checks the next rows as `next` does; false at the end.
+  public func skip() throws -> Bool { try nextColumns() != nil }
+
+  private func nextColumns() throws -> (block: ShardBlock, Columns)? {
     guard let block = try reader.next() else { return nil }
     if block.index == 0 { try begin(block) }
-    return PlanBatch(rows: try decode(block), stream: block.stream)
+    return (block, try columns(block))
+  }
+
+  /// What a block holds, checked.
+  private struct Columns {
+    let starts: [Int64]
+    let neighbours: [Int64]
+    let scores: [Float]
+    let live: [Int32]
+    let evicted: [Int64]
+    let offsets: [Int]
+    /// Neighbours of each row: the slots before the first −1.
+    var found: [Int] = []
   }
 
   private func begin(_ block: ShardBlock) throws {
@@ -57,42 +78,63 @@ public final class PlanReader {
     lastRow = -1
   }
 
-  private func decode(_ block: ShardBlock) throws -> [PlanRow] {
+  private func columns(_ block: ShardBlock) throws -> Columns {
     let width = parameters.topK
     let limit = Int64(chunkRows ?? 1 << 48)
-    let starts = try block.natural("row", .I64, as: Int64.self, below: limit)
-    let neighbours = try block.tensor("neighbours", .I64, shape: [block.rows, width])
-      .copy(as: Int64.self)
-    let scores = try block.tensor("scores", .F32, shape: [block.rows, width]).copy(as: Float.self)
-    let live = try block.natural("live", .I32, as: Int32.self)
     let evicted = try block.tensor("evicted", .I64, shape: [nil]).copy(as: Int64.self)
-    let offsets = try block.offsets("evicted_offsets", count: evicted.count)
-    return try (0..<block.rows).map { index in
+    var columns = Columns(
+      starts: try block.natural("row", .I64, as: Int64.self, below: limit),
+      neighbours: try block.tensor("neighbours", .I64, shape: [block.rows, width])
+        .copy(as: Int64.self),
+      scores: try block.tensor("scores", .F32, shape: [block.rows, width]).copy(as: Float.self),
+      live: try block.natural("live", .I32, as: Int32.self), evicted: evicted,
+      offsets: try block.offsets("evicted_offsets", count: evicted.count))
+    columns.found.reserveCapacity(block.rows)
+    for index in 0..<block.rows {
       let failure = { (reason: String) in
         block.error("\(reason) at row \(block.firstRow + index)")
       }
-      guard starts[index] > lastRow else { throw failure("chunk row \(starts[index]) falls back") }
-      lastRow = starts[index]
-      let slots = neighbours[index * width..<(index + 1) * width]
-      let found = Array(slots.prefix { $0 != -1 })
-      guard slots.dropFirst(found.count).allSatisfy({ $0 == -1 }),
-        zip(found, found.dropFirst()).allSatisfy({ $0 < $1 }), found.first ?? 0 >= 0,
-        found.last ?? -1 < starts[index]
-      else { throw failure("neighbours are not earlier chunks in time order") }
-      guard found.count <= live[index] else {
-        throw failure("\(found.count) neighbours of \(live[index]) live chunks")
+      let start = columns.starts[index]
+      guard start > lastRow else { throw failure("chunk row \(start) falls back") }
+      lastRow = start
+      guard let found = neighbourCount(columns.neighbours, index * width, before: start) else {
+        throw failure("neighbours are not earlier chunks in time order")
       }
-      let gone = evicted[offsets[index]..<offsets[index + 1]]
-      guard gone.allSatisfy({ $0 >= 0 && $0 < limit }) else {
+      guard found <= columns.live[index] else {
+        throw failure("\(found) neighbours of \(columns.live[index]) live chunks")
+      }
+      for row in columns.evicted[columns.offsets[index]..<columns.offsets[index + 1]]
+      where row < 0 || row >= limit {
         throw failure("an evicted row is outside the chunks")
       }
-      let values = Array(scores[index * width..<index * width + found.count])
-      guard values.withUnsafeBufferPointer(areFinite) else {
+      for slot in index * width..<index * width + found where !columns.scores[slot].isFinite {
         throw failure("a score is not finite")
       }
-      return PlanRow(
-        row: starts[index] + chunkBase, neighbours: found.map { $0 + chunkBase }, scores: values,
-        live: live[index], evicted: gone.map { $0 + chunkBase })
+      columns.found.append(found)
     }
+    return columns
+  }
+
+  /// How many of the slots from `first` on hold rows; nil unless these rise from 0 on to below
+  /// `start`, and nothing but −1 follows.
+  private func neighbourCount(_ slots: [Int64], _ first: Int, before start: Int64) -> Int? {
+    var (count, last) = (0, Int64(-1))
+    while count < parameters.topK, slots[first + count] > last {
+      last = slots[first + count]
+      count += 1
+    }
+    guard last < start else { return nil }
+    for slot in first + count..<first + parameters.topK where slots[slot] != -1 { return nil }
+    return count
+  }
+
+  private func row(_ index: Int, _ columns: Columns) -> PlanRow {
+    let slots = index * parameters.topK..<index * parameters.topK + columns.found[index]
+    let gone = columns.offsets[index]..<columns.offsets[index + 1]
+    return PlanRow(
+      row: columns.starts[index] + chunkBase,
+      neighbours: columns.neighbours[slots].map { $0 + chunkBase },
+      scores: Array(columns.scores[slots]), live: columns.live[index],
+      evicted: columns.evicted[gone].map { $0 + chunkBase })
   }
 }

@@ -22,15 +22,15 @@ public enum RecordReader {
     }
   }
 
-  /// Reads and checks some more rows; false at the end.
+  /// Checks some more rows as reading them does; false at the end.
   public func skip() throws -> Bool {
     switch self {
-    case .chunks(let reader): try reader.next() != nil
-    case .embeddings(let reader): try reader.next() != nil
-    case .plan(let reader): try reader.next() != nil
-    case .scores(let reader): try reader.next() != nil
-    case .memory(let reader): try reader.next() != nil
-    case .states(let reader): try reader.next() != nil
+    case .chunks(let reader): try reader.skip()
+    case .embeddings(let reader): try reader.skip()
+    case .plan(let reader): try reader.skip()
+    case .scores(let reader): try reader.skip()
+    case .memory(let reader): try reader.skip()
+    case .states(let reader): try reader.skip()
     }
   }
 }

@@ -161,6 +161,28 @@ public final class ScoreReader {
 
   /// The next rows, nil at the end.
   public func next() throws -> ScoreBatch? {
+    try nextColumns().map { block, columns in
+      let rows = (0..<block.rows).map { index in
+        ScoreRow(
+          row: columns.rows[index] + chunkBase, offset: columns.offsets[index],
+          nll: columns.values[index], scored: columns.scored[index] == 1)
+      }
+      return ScoreBatch(rows: rows, stream: block.stream)
+    }
+  }
+
+  /// Checks the next rows as `next` does; false at the end.
+  public func skip() throws -> Bool { try nextColumns() != nil }
+
+  /// What a block holds, checked.
+  private struct Columns {
+    let rows: [Int64]
+    let offsets: [Int32]
+    let values: [Float]
+    let scored: [UInt8]
+  }
+
+  private func nextColumns() throws -> (block: ShardBlock, Columns)? {
     guard let block = try reader.next() else { return nil }
     if block.index == 0 {
       if block.stream > 0 {
@@ -172,22 +194,18 @@ public final class ScoreReader {
       }
       chunkRows = try block.optionalInteger("chunk_rows", in: 0...1 << 48)
     }
-    return ScoreBatch(rows: try decode(block), stream: block.stream)
+    return (block, try columns(block))
   }
 
-  private func decode(_ block: ShardBlock) throws -> [ScoreRow] {
+  private func columns(_ block: ShardBlock) throws -> Columns {
     let rows = try block.natural(
       "row", .I64, as: Int64.self, below: Int64(chunkRows ?? 1 << 48))
     let offsets = try block.natural("offset", .I32, as: Int32.self)
     let values = try block.tensor("nll", .F32, shape: [block.rows]).copy(as: Float.self)
     let scored = try block.natural("scored", .U8, as: UInt8.self, below: 2)
-    return try (0..<block.rows).map { index in
-      guard scored[index] == 0 || values[index].isFinite else {
-        throw block.error("a scored nll is not finite at row \(block.firstRow + index)")
-      }
-      return ScoreRow(
-        row: rows[index] + chunkBase, offset: offsets[index], nll: values[index],
-        scored: scored[index] == 1)
+    for index in 0..<block.rows where scored[index] == 1 && !values[index].isFinite {
+      throw block.error("a scored nll is not finite at row \(block.firstRow + index)")
     }
+    return Columns(rows: rows, offsets: offsets, values: values, scored: scored)
   }
 }

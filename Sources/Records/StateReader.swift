@@ -33,13 +33,30 @@ public final class StateReader {
     while let block = try reader.next() {
       let firstRow = block.rowBase + block.firstRow
       if firstRow + block.rows > row || row == 0 {
-        return StateBatch(firstRow: firstRow, rows: try decode(block))
+        return StateBatch(firstRow: firstRow, rows: rows(try columns(block)))
       }
     }
     return nil
   }
 
-  private func decode(_ block: ShardBlock) throws -> [StateRow] {
+  /// Checks the next rows as `next` does; false at the end.
+  public func skip() throws -> Bool {
+    guard let block = try reader.next() else { return false }
+    _ = try columns(block)
+    return true
+  }
+
+  /// What a block holds, checked.
+  private struct Columns {
+    let lengths: [Int]
+    let kept: [UInt8]
+    let keptTokens: Int
+    let hidden: ShardTensor
+    let keys: ShardTensor
+    let values: ShardTensor
+  }
+
+  private func columns(_ block: ShardBlock) throws -> Columns {
     let lengths = try block.natural("length", .U16, as: UInt16.self).map { Int($0) }
     if let empty = lengths.firstIndex(of: 0) {
       throw block.error("length is 0 at row \(block.firstRow + empty)")
@@ -47,23 +64,29 @@ public final class StateReader {
     let kept = try block.natural("kept", .U8, as: UInt8.self, below: 2)
     let tokens = lengths.reduce(0, +)
     let keptTokens = zip(lengths, kept).reduce(0) { $0 + ($1.1 == 1 ? $1.0 : 0) }
-    let hidden = try finite(
-      block, "hidden", parameters.hiddenType, shape: [tokens, parameters.hiddenSize])
     let shape = [parameters.memoryLayers.count, keptTokens, parameters.memoryWidth]
-    let keys = try finite(block, "keys", parameters.memoryType, shape: shape)
-    let values = try finite(block, "values", parameters.memoryType, shape: shape)
+    return Columns(
+      lengths: lengths, kept: kept, keptTokens: keptTokens,
+      hidden: try block.finite(
+        "hidden", parameters.hiddenType, shape: [tokens, parameters.hiddenSize]),
+      keys: try block.finite("keys", parameters.memoryType, shape: shape),
+      values: try block.finite("values", parameters.memoryType, shape: shape))
+  }
+
+  private func rows(_ columns: Columns) -> [StateRow] {
+    let (lengths, kept) = (columns.lengths, columns.kept)
     var (start, keptStart) = (0, 0)
     return lengths.indices.map { index in
       let length = lengths[index]
       defer { start += length }
-      let rows = slice(hidden, start, length, parameters.hiddenBytes)
+      let rows = slice(columns.hidden, start, length, parameters.hiddenBytes)
       guard kept[index] == 1 else { return StateRow(tokens: length, hidden: rows, memory: nil) }
       defer { keptStart += length }
       let memory = parameters.memoryLayers.indices.map { layer in
-        let first = layer * keptTokens + keptStart
+        let first = layer * columns.keptTokens + keptStart
         return StateRow.Memory(
-          keys: slice(keys, first, length, parameters.memoryBytes),
-          values: slice(values, first, length, parameters.memoryBytes))
+          keys: slice(columns.keys, first, length, parameters.memoryBytes),
+          values: slice(columns.values, first, length, parameters.memoryBytes))
       }
       return StateRow(tokens: length, hidden: rows, memory: memory)
     }
@@ -71,21 +94,5 @@ public final class StateReader {
 
   private func slice(_ tensor: ShardTensor, _ first: Int, _ count: Int, _ width: Int) -> [UInt8] {
     tensor.withUnsafeBytes { Array($0[first * width..<(first + count) * width]) }
-  }
-
-  /// A tensor whose values are all finite: the exponent bits are nowhere all set.
-  private func finite(
-    _ block: ShardBlock, _ name: String, _ type: ElementType, shape: [Int]
-  ) throws -> ShardTensor {
-    let tensor = try block.tensor(name, type, shape: shape)
-    let isFinite: Bool
-    if type == .F32 {
-      isFinite = tensor.copy(as: Float.self).withUnsafeBufferPointer(areFinite)
-    } else {
-      let exponent: UInt16 = type == .BF16 ? 0x7f80 : 0x7c00
-      isFinite = !tensor.copy(as: UInt16.self).reduce(false) { $0 || $1 & exponent == exponent }
-    }
-    guard isFinite else { throw block.error("\(name) hold a value that is not finite") }
-    return tensor
   }
 }

@@ -2,7 +2,11 @@
 func validUTF8Prefix(_ bytes: UnsafeRawBufferPointer) -> Int {
   var index = 0
   while index < bytes.count {
-    // eight bytes of ASCII at a time
+    // 64 bytes of ASCII at a time, then eight
+    if index + 64 <= bytes.count, isASCII(bytes.baseAddress! + index) {
+      index += 64
+      continue
+    }
     if index + 8 <= bytes.count,
       bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 == 0
     {
@@ -14,6 +18,16 @@ func validUTF8Prefix(_ bytes: UnsafeRawBufferPointer) -> Int {
     index += length
   }
   return index
+}
+
+/// Whether the 64 bytes at `start` are ASCII.
+@inline(__always)
+private func isASCII(_ start: UnsafeRawPointer) -> Bool {
+  var all: UInt64 = 0
+  for offset in stride(from: 0, to: 64, by: 8) {
+    all |= start.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+  }
+  return all & 0x8080_8080_8080_8080 == 0
 }
 
 /// The length of the well-formed scalar at `index`, 0 if there is none (Unicode 15, table 3-7).

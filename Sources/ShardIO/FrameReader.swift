@@ -5,7 +5,7 @@ import Safetensors
 /// Reads frame after frame from sources: blocks as decompressed bytes, ENDs as payloads. Memory
 /// grows with what was really decompressed and not with what a header claims.
 final class FrameReader {
-  enum Frame {
+  enum Frame: Sendable {
     case block(BlockStorage, SafetensorsHeader)
     case end(payload: [UInt8])
     /// Bytes that begin no frame of ours.
@@ -21,9 +21,9 @@ final class FrameReader {
   private var start = 0
   private var end = 0
   private var isAtEnd = false
-  /// The last block's memory, for the next one where nobody holds it any more: fresh pages cost
-  /// more than decompressing into them.
-  private var latest: BlockStorage?
+  /// The last blocks' memory, for a next one where nobody holds it any more: fresh pages cost more
+  /// than decompressing into them. Two, since one block may be read while the one before is used.
+  private var recent: [BlockStorage] = []
 
   init(source: any ByteSource) {
     self.source = source
@@ -85,6 +85,10 @@ final class FrameReader {
     let contentSize = try frameContentSize()
     ZSTD_DCtx_reset(context, ZSTD_reset_session_only)
     let storage = emptyStorage(contentSize)
+    // Memory that need not grow is decompressed into directly, not copied into at the end. This is
+    // ZSTD_d_stableOutBuffer; a library that does not know it copies.
+    let isStable: Int32 = storage.capacity >= contentSize ? 1 : 0
+    ZSTD_DCtx_setParameter(context, ZSTD_d_experimentalParam2, isStable)
     var ended = try decompress(into: storage, upTo: min(8, contentSize), contentSize)
     let length = try describing {
       try SafetensorsHeader.length(of: storage.bytes, totalCount: contentSize)
@@ -103,12 +107,12 @@ final class FrameReader {
   }
 
   private func emptyStorage(_ contentSize: Int) -> BlockStorage {
-    if isKnownUniquelyReferenced(&latest), let latest {
-      latest.count = 0
-      return latest
+    for index in recent.indices where isKnownUniquelyReferenced(&recent[index]) {
+      recent[index].count = 0
+      return recent[index]
     }
     let storage = BlockStorage(capacity: min(contentSize, 1 << 16))
-    latest = storage
+    recent = recent.suffix(1) + [storage]
     return storage
   }
 

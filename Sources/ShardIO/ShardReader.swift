@@ -6,7 +6,8 @@ public final class ShardReader {
   private let sources: [any ByteSource]
   private var nextSource = 0
   private var sourceStartsStream = 0
-  private var frames: FrameReader?
+  private var frames: Ahead<FrameReader.Frame>?
+  private let readsAhead: Bool
 
   private var isInStream = false
   private var isFinished = false
@@ -27,9 +28,13 @@ public final class ShardReader {
   public convenience init(source: any ByteSource) { self.init(sources: [source]) }
 
   /// Several sources read as one concatenation; each must hold whole streams.
-  public init(sources: [any ByteSource]) {
+  ///
+  /// - Parameter readsAhead: decompresses the next block on another thread while this one is in use;
+  ///   takes the memory of one block more.
+  public init(sources: [any ByteSource], readsAhead: Bool = false) {
     precondition(!sources.isEmpty)
     self.sources = sources
+    self.readsAhead = readsAhead
   }
 
   /// The hash that names the whole input; complete once `next` has returned nil.
@@ -44,21 +49,24 @@ public final class ShardReader {
     guard !isFinished else { return nil }
     do {
       return try nextBlock()
+    } catch let failure as FrameFailure {
+      isFinished = true
+      throw located(failure.error, isInBlock: failure.isInBlock)
     } catch let error as ShardError {
       isFinished = true
-      throw located(error)
+      throw located(error, isInBlock: false)
     }
   }
 
   /// Adds where the reader stands to an error that does not know it.
-  private func located(_ error: ShardError) -> ShardError {
+  private func located(_ error: ShardError, isInBlock: Bool) -> ShardError {
     var error = error
     if isInStream {
       error.stream = streams - 1 - sourceStartsStream
       (error.block, error.row) = (blocks, rows)
     } else {
       error.stream = streams - sourceStartsStream
-      if frames?.isInBlock == true { (error.block, error.row) = (0, 0) }
+      if isInBlock { (error.block, error.row) = (0, 0) }
     }
     return sourceName.map(error.inFile) ?? error
   }
@@ -72,7 +80,7 @@ public final class ShardReader {
           isFinished = true
           return nil
         }
-        frames = FrameReader(source: sources[nextSource])
+        frames = ahead(FrameReader(source: sources[nextSource]))
         nextSource += 1
         sourceStartsStream = streams
         continue
@@ -88,6 +96,14 @@ public final class ShardReader {
         if isInStream { throw ShardError("no frame where one is expected") }
         throw ShardError(
           streams > sourceStartsStream ? "garbage after END" : "these bytes are no shard")
+      }
+    }
+  }
+
+  private func ahead(_ reader: FrameReader) -> Ahead<FrameReader.Frame> {
+    Ahead(isOn: readsAhead) {
+      do { return try reader.next() } catch let error as ShardError {
+        throw FrameFailure(error: error, isInBlock: reader.isInBlock)
       }
     }
   }
@@ -183,6 +199,12 @@ public final class ShardReader {
     rowBase += rows
     isInStream = false
   }
+}
+
+/// What went wrong with a frame, and whether it is a block.
+private struct FrameFailure: Error {
+  let error: ShardError
+  let isInBlock: Bool
 }
 
 /// Text from a file as a message shows it: short, on one line.

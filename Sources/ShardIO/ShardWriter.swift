@@ -10,9 +10,8 @@ public final class ShardWriter {
   private let kind: String
   private var parameters: [String: String]
   private var provenance: Provenance?
-  private let compressor: BlockCompressor
+  private let frames: FrameQueue
   private let hash = DigestState()
-  private var content: [UInt8] = []
   private var deferredBlock: [NamedTensor]?
   private var deferredRows = 0
   private var spool: Spool?
@@ -25,9 +24,11 @@ public final class ShardWriter {
   /// - Parameters:
   ///   - parameters: the kind's own, which stand in block 0
   ///   - provenance: nil leaves it out
+  ///   - threads: that compress beside the caller's; no effect on the bytes. Each takes the memory of
+  ///     a block and its frame
   public init(
     sink: any ByteSink, kind: String, parameters: [String: String], provenance: Provenance?,
-    compressionLevel: Int, defersFirstBlock: Bool = false
+    compressionLevel: Int, defersFirstBlock: Bool = false, threads: Int = 0
   ) {
     precondition(Container.reservedKeys.isDisjoint(with: parameters.keys), "a reserved key")
     self.sink = sink
@@ -35,7 +36,7 @@ public final class ShardWriter {
     self.parameters = parameters
     self.provenance = provenance
     self.defersFirstBlock = defersFirstBlock
-    compressor = BlockCompressor(level: compressionLevel)
+    frames = FrameQueue(level: compressionLevel, threads: threads)
   }
 
   /// Writes one block of `rows` rows.
@@ -50,12 +51,8 @@ public final class ShardWriter {
       deferredBlock = sorted
       deferredRows = count
     } else {
-      let frame = try compress(block: blocks, firstRow: rows, rows: count, tensors: sorted)
-      if defersFirstBlock {
-        if spool == nil { spool = try Spool() }
-        try spool?.write(frame)
-      } else {
-        try sink.write(frame)
+      try frames.append(emit: write) {
+        try encode(block: blocks, firstRow: rows, rows: count, tensors: sorted, to: &$0)
       }
     }
     blocks += 1
@@ -74,14 +71,18 @@ public final class ShardWriter {
     precondition(!isFinished && blocks > 0, "a stream has at least one block")
     precondition(defersFirstBlock || (addingParameters.isEmpty && inputs.isEmpty))
     isFinished = true
+    try frames.finish(emit: write)
     if let tensors = deferredBlock {
       parameters.merge(addingParameters) { _, added in added }
       if var last = provenance?.popLast() {
         last.inputs += inputs.map(\.description)
         provenance?.append(last)
       }
-      try sink.write(try compress(block: 0, firstRow: 0, rows: deferredRows, tensors: tensors))
       deferredBlock = nil
+      try frames.append(emit: sink.write) {
+        try encode(block: 0, firstRow: 0, rows: deferredRows, tensors: tensors, to: &$0)
+      }
+      try frames.finish(emit: sink.write)
       try spool?.copy(to: sink)
     }
     let digest = hash.digest
@@ -89,9 +90,17 @@ public final class ShardWriter {
     return digest
   }
 
-  private func compress(
-    block: Int, firstRow: Int, rows: Int, tensors: [NamedTensor]
-  ) throws -> UnsafeRawBufferPointer {
+  /// Takes the frames of all blocks but a deferred one, in order.
+  private func write(_ frame: UnsafeRawBufferPointer) throws {
+    guard defersFirstBlock else { return try sink.write(frame) }
+    if spool == nil { spool = try Spool() }
+    try spool?.write(frame)
+  }
+
+  /// Writes the safetensors buffer of a block.
+  private func encode(
+    block: Int, firstRow: Int, rows: Int, tensors: [NamedTensor], to content: inout [UInt8]
+  ) throws {
     var metadata = [
       "format": Container.format, "kind": kind, "block": String(block),
       "first_row": String(firstRow), "rows": String(rows),
@@ -102,14 +111,12 @@ public final class ShardWriter {
     }
     let header = SafetensorsHeader.encode(
       metadata: metadata, tensors: tensors.map { ($0.name, $0.type, $0.shape) })
-    content.removeAll(keepingCapacity: true)
     content += header
     for tensor in tensors { content += tensor.bytes }
     guard content.count <= Container.maximumBlock, header.count <= Container.maximumHeader else {
       throw ShardError(
         "\(content.count) bytes are more than a block may hold", block: block, row: firstRow)
     }
-    return try content.withUnsafeBytes { try compressor.compress($0) }
   }
 
   private func end(_ digest: Digest) -> [UInt8] {

@@ -60,7 +60,8 @@ final class ScalarClasses: @unchecked Sendable {
 
   private static func flags(of scalar: Unicode.Scalar) -> UInt8 {
     let properties = scalar.properties
-    let white = properties.isWhitespace ? space : 0
+    // asked only where there can be any: looking a property up is what the table costs
+    var white: UInt8 { properties.isWhitespace ? space : 0 }
     switch properties.generalCategory {
     case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter:
       return letter
@@ -71,10 +72,14 @@ final class ScalarClasses: @unchecked Sendable {
     case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation,
       .initialPunctuation, .finalPunctuation, .otherPunctuation:
       return punctuation
-    case .control, .format, .privateUse, .surrogate:
+    case .control:
       return control | white
-    default:
+    case .format, .privateUse, .surrogate:
+      return control
+    case .spaceSeparator, .lineSeparator, .paragraphSeparator:
       return white
+    default:
+      return 0
     }
   }
 }

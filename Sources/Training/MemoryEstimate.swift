@@ -43,12 +43,29 @@ public struct MemoryEstimate: Sendable {
     }
   }
 
+  /// The cache that a run starts from in place of its frozen layers.
+  public struct Frozen: Sendable {
+    /// The first layer that is run.
+    public var layer: Int
+    /// How hidden states are kept.
+    public var precision: MemoryConfiguration.Precision
+    /// Whether the cache is there: else the run writes it first, with all layers.
+    public var isWritten: Bool
+
+    public init(layer: Int, precision: MemoryConfiguration.Precision, isWritten: Bool) {
+      self.layer = layer
+      self.precision = precision
+      self.isWritten = isWritten
+    }
+  }
+
   /// - Parameters:
   ///   - fileBytes: of the model's weights.
   ///   - threads: each has scratch of its own.
+  ///   - frozen: nil where no cache is read.
   public init(
     _ configuration: LlamaConfiguration, memory: MemoryConfiguration?, options: TrainingOptions,
-    data: Data, residency: WeightResidency, fileBytes: Int, threads: Int
+    data: Data, residency: WeightResidency, fileBytes: Int, threads: Int, frozen: Frozen? = nil
   ) {
     let pass = PassEstimate(
       configuration, memory: memory, tokens: data.segmentTokens,
@@ -62,7 +79,7 @@ public struct MemoryEstimate: Sendable {
     trainedValues = pairs + extras + linear
     let adapterValues = pass.pairs(options.adapter, layers: adapted) + extras + linear
     let lowest = options.lowestTrainedLayer(memoryLayer: memoryLayer, layerCount: layerCount)
-    add("weights", pass.weights(residency, fileBytes: fileBytes))
+    add("weights", pass.weights(residency, fileBytes: fileBytes, from: frozen?.layer ?? 0))
     // The linear weights themselves are counted above.
     add("adapter", 4 * (adapterValues - linear))
     add("gradients and moments", 3 * 4 * trainedValues)
@@ -79,12 +96,35 @@ public struct MemoryEstimate: Sendable {
       "data",
       options.lanes * min(Self.readerBytes, 32 * data.tokens) + data.planBlocks * 128 + data
         .planNeighbours * 16)
+    if let frozen { add("cache", cacheBytes(frozen, pass, data, lanes: options.lanes)) }
     add("adapter being written", 3 * 4 * adapterValues)
     add("program", Self.programBytes + threads * Self.threadBytes)
+    if let frozen, !frozen.isWritten {
+      let part = writing(frozen, pass, data, pass.weights(residency, fileBytes: fileBytes))
+      add("more while the cache is written", max(0, part - total))
+    }
     reclaimable = pass.expandsWeights(residency) ? fileBytes : 0
   }
 
+  /// A block of states packed, unpacked and decoded, and a segment's states, for each lane.
+  private func cacheBytes(_ frozen: Frozen, _ pass: PassEstimate, _ data: Data, lanes: Int) -> Int {
+    let token = pass.frozenToken(below: frozen.layer, precision: frozen.precision)
+    let block = min(Self.stateBlockBytes + data.chunkTokens * token, data.tokens * token)
+    return lanes * (4 * block + 2 * data.segmentTokens * token)
+  }
+
+  /// The pass that writes the cache, which has ended when the training begins.
+  private func writing(
+    _ frozen: Frozen, _ pass: PassEstimate, _ data: Data, _ weights: Int
+  ) -> Int {
+    let shared = ["memory bank", "scratch", "data", "program"]
+    let kept = parts.reduce(0) { $0 + (shared.contains($1.name) ? $1.bytes : 0) }
+    return weights + kept + pass.activations(lowest: .max, adapter: nil, adapted: 0)
+      + cacheBytes(frozen, pass, data, lanes: 1)
+  }
+
   private static let readerBytes = 24 << 20
+  private static let stateBlockBytes = 4 << 20
   private static let programBytes = 24 << 20
   private static let threadBytes = 1 << 20
 

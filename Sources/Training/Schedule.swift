@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// The learning rate of every optimiser step.
 public struct LearningRateSchedule: Sendable, Equatable {

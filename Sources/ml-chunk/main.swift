@@ -164,22 +164,18 @@ struct MLChunk: ParsableCommand {
     var corpus = Corpus(budget: TokenBudget(maxTokens), split: HoldoutSplit(fraction: holdout))
     var joiner = DocumentJoiner(join)
     let digest = DigestState()
-    for path in paths where !corpus.isComplete {
-      let file = try InputFile.openText(path)
-      let reader = DocumentReader(
-        name: file.name ?? "standard input", format: format, read: file.read)
-      while !corpus.isComplete, let batch = try reader.nextBatch() {
-        let joined = try encoder.parse(batch).map { try $0.flatMap { try joiner.append($0) } }
-        var encoded = encoder.encode(joined.flatMap(\.self))[...]
-        for (raw, group) in zip(batch, joined) where !corpus.isComplete {
-          raw.contents.withUnsafeBytes { digest.update($0) }
-          for document in encoded.prefix(group.count) {
-            try corpus.append(document, to: main.append)
-          }
-          encoded = encoded.dropFirst(group.count)
+    let batches = documents(in: paths)
+    while !corpus.isComplete, let batch = try batches.next() {
+      let joined = try encoder.parse(batch).map { try $0.flatMap { try joiner.append($0) } }
+      var encoded = encoder.encode(joined.flatMap(\.self))[...]
+      for (raw, group) in zip(batch, joined) where !corpus.isComplete {
+        raw.eachPiece(digest.update)
+        for document in encoded.prefix(group.count) {
+          try corpus.append(document, to: main.append)
         }
-        progress.update(corpus.documents, note: "\(corpus.tokens) tokens")
+        encoded = encoded.dropFirst(group.count)
       }
+      progress.update(corpus.documents, note: "\(corpus.tokens) tokens")
     }
     for document in encoder.encode([joiner.finish()].compactMap(\.self)) {
       try corpus.append(document, to: main.append)
@@ -221,6 +217,19 @@ struct MLChunk: ParsableCommand {
     let packer = ChunkPacker(
       chunkTokens: chunkTokens, segmentTokens: segment, packing: pack, separator: separator)
     return (packer, parameters)
+  }
+
+  /// The inputs' documents, read and decompressed ahead where there is a thread for it.
+  private func documents(in paths: [String]) -> Ahead<[RawDocument]> {
+    var rest = paths[...]
+    let format = format
+    let batches = DocumentBatches {
+      guard let path = rest.popFirst() else { return nil }
+      let file = try InputFile.openText(path)
+      return DocumentReader(
+        name: file.name ?? "standard input", format: format, read: file.read)
+    }
+    return Ahead(isOn: common.threadCount > 1, batches.next)
   }
 
   private static func isText(_ name: String) -> Bool { DocumentFormat.ofFile(named: name) != nil }

@@ -62,7 +62,7 @@ struct Plan: ParsableCommand {
     let cost = CostLine()
     let inputs = try InputFile.all(embeddings)
     let output = try OutputFile(options.output)
-    let reader = try EmbeddingReader(sources: inputs)
+    let reader = try EmbeddingReader(sources: inputs, readsAhead: options.threadCount > 1)
     let chunkTokens = try tokensInChunk(reader.parameters)
     let writer = PlanWriter(
       sink: output, parameters: parameters(reader.parameters, chunkTokens: chunkTokens),

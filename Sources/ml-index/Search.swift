@@ -46,7 +46,7 @@ struct Search: ParsableCommand {
     let (asked, stored) = (try InputFile.all(queries), try InputFile(keys))
     let output = try OutputFile(options.output, isBinary: false)
     let queryReader = try EmbeddingReader(sources: asked)
-    let keyReader = try EmbeddingReader(source: stored)
+    let keyReader = try EmbeddingReader(sources: [stored], readsAhead: options.threadCount > 1)
     try checkSameSpace(keyReader.parameters, queryReader.parameters)
     var (rows, vectors): ([Int], [Float]) = ([], [])
     while let batch = try queryReader.next() {

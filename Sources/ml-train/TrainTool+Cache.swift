@@ -7,10 +7,7 @@ import Training
 extension TrainTool {
   /// - Throws: `ToolError` where a cache is asked for and no layer is frozen.
   func checkFrozen(_ model: ModelOutline, _ settings: TrainingOptions) throws {
-    guard cache.folder != nil else { return }
-    let lowest = settings.lowestTrainedLayer(
-      memoryLayer: model.memory?.memoryLayer ?? 0, layerCount: model.configuration.layerCount)
-    guard lowest == 0 else { return }
+    guard frozenLayers(model, settings) == 0 else { return }
     let cause =
       settings.adapter.extras.contains(.embed)
       ? "--train-also embed trains the embedding"
@@ -18,27 +15,37 @@ extension TrainTool {
     throw ToolError.usage("--cache-frozen: no layer is frozen, \(cause)")
   }
 
+  /// The layers that a cache stands for, nil without one.
+  func frozenLayers(_ model: ModelOutline, _ settings: TrainingOptions) -> Int? {
+    guard cache.folder != nil else { return nil }
+    return settings.lowestTrainedLayer(
+      memoryLayer: model.memory?.memoryLayer ?? 0, layerCount: model.configuration.layerCount)
+  }
+
   /// The cache to start from, written first where it is not there; nil where none is asked for.
+  ///
+  /// Writing takes a whole model of its own, which is gone when the training loads what it needs.
   func frozenCache(
-    _ model: LoadedModel, _ settings: TrainingOptions, _ input: ChunkInput, _ plan: LoadedPlan?
+    _ model: ModelOutline, _ names: LoadedModel.Names, below layer: Int?, _ input: ChunkInput,
+    _ plan: LoadedPlan?
   ) throws -> FrozenCache? {
-    guard let folder = cache.folder else { return nil }
-    let decoder = model.decoder
-    let layer = settings.lowestTrainedLayer(
-      memoryLayer: decoder.memory?.memoryLayer ?? 0, layerCount: decoder.layers.count)
-    let parameters = stateParameters(model, below: layer, input.census, plan)
-    let identity = frozenIdentity(model, below: layer, input.census, plan)
+    guard let folder = cache.folder, let layer else { return nil }
+    let parameters = stateParameters(model, names, below: layer, input.census, plan)
+    let identity = frozenIdentity(model, names, below: layer, input.census, plan)
     func open() throws -> FrozenCache? {
       try FrozenCache(
         folder, identity: identity, parameters: parameters, rows: input.census.rows)
     }
     if let found = try open() { return found }
     options.note("writing the states of \(layer) frozen layers to \(folder)")
+    let whole = try LoadedModel(
+      model, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount,
+      names: names)
     let progress = Progress("tokens", total: input.census.tokens, quiet: options.quiet)
     try FrozenCache.write(
       folder, identity: identity, parameters: parameters, input: input,
       prefix: FrozenPrefix(
-        decoder, below: layer, plan: plan?.plan ?? RetrievalPlan(),
+        whole.decoder, below: layer, plan: plan?.plan ?? RetrievalPlan(),
         segmentTokens: input.census.longestSegment, precision: cache.dtype.value),
       isWaiting: { options.note("another run is writing \(folder); waiting for it") },
       progress: { progress.update($0) })
@@ -49,14 +56,15 @@ extension TrainTool {
 
   /// What the frozen states depend on.
   private func frozenIdentity(
-    _ model: LoadedModel, below layer: Int, _ census: ChunkCensus, _ plan: LoadedPlan?
+    _ model: ModelOutline, _ names: LoadedModel.Names, below layer: Int, _ census: ChunkCensus,
+    _ plan: LoadedPlan?
   ) -> RunIdentity {
     var identity = RunIdentity()
-    identity.addInputs(model, census, plan)
+    identity.addInputs(names, census, plan)
     identity.add(layer, as: "first trained layer")
     identity.add(cache.dtype, as: "cache-dtype")
     identity.add(modelOptions.weights, as: "weights")
-    guard var memory = model.decoder.memory else { return identity }
+    guard var memory = model.memory else { return identity }
     // Layers that are trained may retrieve as they like.
     memory.retrievalLayers.removeAll { $0 >= layer }
     memory.usesGate = memory.usesGate && !memory.retrievalLayers.isEmpty
@@ -65,27 +73,27 @@ extension TrainTool {
   }
 
   private func stateParameters(
-    _ model: LoadedModel, below layer: Int, _ census: ChunkCensus, _ plan: LoadedPlan?
+    _ model: ModelOutline, _ names: LoadedModel.Names, below layer: Int, _ census: ChunkCensus,
+    _ plan: LoadedPlan?
   ) -> StateParameters {
-    let decoder = model.decoder
-    let memory = decoder.memory
+    let memory = model.memory
     let slots = memory?.frozenSlots(below: layer) ?? []
     return StateParameters(
-      layer: layer, hiddenSize: decoder.configuration.hiddenSize,
+      layer: layer, hiddenSize: model.configuration.hiddenSize,
       hiddenType: cache.dtype.value.elementType,
       memoryLayers: slots.map { memory?.sourceLayers[$0] ?? 0 },
-      memoryWidth: decoder.configuration.keyValueWidth,
-      memoryType: (memory?.precision ?? .f32).elementType, model: model.model.digest,
+      memoryWidth: model.configuration.keyValueWidth,
+      memoryType: (memory?.precision ?? .f32).elementType, model: names.model.digest,
       chunksDigest: census.digest, planDigest: plan?.digest)
   }
 }
 
 extension RunIdentity {
   /// The digests of what a run reads.
-  mutating func addInputs(_ model: LoadedModel, _ census: ChunkCensus, _ plan: LoadedPlan?) {
-    add(input: "model", digest: model.model.digest)
+  mutating func addInputs(_ names: LoadedModel.Names, _ census: ChunkCensus, _ plan: LoadedPlan?) {
+    add(input: "model", digest: names.model.digest)
     add(input: "chunks", digest: census.digest.description)
     add(input: "plan", digest: plan?.digest.description)
-    add(input: "adapter stood on", digest: model.adapter?.digest)
+    add(input: "adapter stood on", digest: names.adapter?.digest)
   }
 }

@@ -10,9 +10,14 @@ extension TrainTool {
     _ model: ModelOutline, _ settings: TrainingOptions, _ census: ChunkCensus,
     _ plan: LoadedPlan?, _ lanes: [Range<Int>]
   ) throws -> MemoryEstimate {
+    let frozen = frozenLayers(model, settings).map {
+      MemoryEstimate.Frozen(
+        layer: $0, precision: cache.dtype.value,
+        isWritten: cache.folder.map(FrozenCache.exists) ?? false)
+    }
     let estimate = MemoryEstimate(
       model, options: settings, census: census, plan: plan, lanes: lanes,
-      residency: modelOptions.weights, threads: options.threadCount)
+      residency: modelOptions.weights, threads: options.threadCount, frozen: frozen)
     if !checkpoints.ignoreMemoryEstimate { try estimate.check() }
     return estimate
   }
@@ -30,12 +35,13 @@ extension TrainTool {
 
   /// What the run's result depends on. Not on threads.
   func identity(
-    _ model: LoadedModel, _ census: ChunkCensus, _ plan: LoadedPlan?, _ settings: TrainingOptions
+    _ model: ModelOutline, _ names: LoadedModel.Names, _ census: ChunkCensus,
+    _ plan: LoadedPlan?, _ settings: TrainingOptions
   ) -> RunIdentity {
     var identity = RunIdentity()
-    identity.addInputs(model, census, plan)
+    identity.addInputs(names, census, plan)
     identity.add(settings)
-    if let memory = model.decoder.memory { identity.add(memory, as: "memory") }
+    if let memory = model.memory { identity.add(memory, as: "memory") }
     // An adapter is merged into expanded weights and stands beside stored ones: other roundings.
     identity.add(modelOptions.weights, as: "weights")
     // States kept as f32 change nothing.

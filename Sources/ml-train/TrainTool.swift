@@ -86,11 +86,14 @@ struct TrainTool: ParsableCommand {
     settings.adapter = try settings.adapter.fitted(to: outline.configuration)
     let estimate = try estimateMemory(outline, settings, census, loaded, lanes)
     let store = try makeStore(folder)
-    let model = try LoadedModel(
-      outline, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount)
-    let identity = self.identity(model, census, loaded, settings)
+    let names = try LoadedModel.Names(outline.files, adapter: adapter)
+    let identity = self.identity(outline, names, census, loaded, settings)
     let stored = try checkpoint(identity, store, folder)
-    let cache = try frozenCache(model, settings, input, loaded)
+    let frozen = frozenLayers(outline, settings)
+    let cache = try frozenCache(outline, names, below: frozen, input, loaded)
+    let model = try LoadedModel(
+      outline, adapter: adapter, residency: modelOptions.weights, from: frozen ?? 0,
+      threads: options.threadCount, names: names)
     let layers = settings.mode.adaptedLayers(of: model.decoder)
     model.decoder.addAdapters(settings.adapter, layers: layers, seed: options.seed)
     let trainer = try self.trainer(model, settings, input, lanes, loaded, cache, stored)

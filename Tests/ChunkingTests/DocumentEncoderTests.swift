@@ -33,7 +33,8 @@ final class DocumentEncoderTests: XCTestCase {
       buffer.copyBytes(from: bytes)
       return bytes.count
     }
-    return try XCTUnwrap(reader.nextBatch())
+    var readers = [reader][...]
+    return try XCTUnwrap(DocumentBatches { readers.popFirst() }.next())
   }
 
   func testThreadsGiveTheSame() throws {

@@ -85,6 +85,42 @@ final class SearchTests: XCTestCase {
     }
   }
 
+  /// Queries of an unbounded memory are multiplied together; what is wrong is that of the first.
+  func testNotANumberInAnUnboundedPlan() {
+    var chunks = (0..<100).map { StreamChunk(key: [1], query: [1], document: 0, segment: $0) }
+    chunks[50].key = [.infinity]
+    chunks[70].query = [.nan]
+    let settings = MemorySettings(topK: 2, capacity: 1, eviction: .none)
+    XCTAssertThrowsError(try plan(settings, chunks)) {
+      XCTAssertEqual(
+        "\($0)",
+        "row 51: the query's inner product with the key of row 50 is not a finite number")
+    }
+  }
+
+  /// More blocks than are multiplied together, over documents that empty the memory.
+  func testUnboundedPlansAgreeWithSearches() throws {
+    let dimension = 19
+    let keys = vectors(300, dimension, seed: 5)
+    let chunks = (0..<300).map { row in
+      let key = Array(keys[row * dimension..<(row + 1) * dimension])
+      return StreamChunk(
+        key: key, query: row % 2 == 0 ? key.reversed() : nil, document: row / 180,
+        segment: row / 4)
+    }
+    let settings = MemorySettings(topK: 5, capacity: 1, eviction: .none)
+    for block in try plan(settings, chunks) {
+      let first = block.row / 180 * 180
+      let live = block.row / 4 * 4 - first
+      let query = Array(keys[block.row * dimension..<(block.row + 1) * dimension].reversed())
+      let found = try search(
+        Array(keys[first * dimension..<(first + live) * dimension]), query, dimension: dimension,
+        topK: 5, batch: 64)[0]
+      XCTAssertEqual(block.live, live)
+      XCTAssertEqual(block.neighbours, found.neighbours.map { $0 + first }.sorted())
+    }
+  }
+
   func testNotANumberIsRefused() {
     XCTAssertThrowsError(try search([1, .nan], [1], dimension: 1, topK: 1, batch: 1)) {
       XCTAssertEqual(

@@ -42,7 +42,9 @@ final class VectorTests: XCTestCase {
   }
 
   func testInnerProductsDependOnTheirRowsAlone() {
-    for (rows, queries, d) in [(1, 1, 1), (7, 3, 20), (517, 5, 384), (300, 9, 100)] {
+    for (rows, queries, d) in [
+      (1, 1, 1), (7, 3, 20), (517, 5, 384), (300, 9, 100), (131, 39, 33), (70, 16, 384),
+    ] {
       var random = Random(UInt64(rows))
       let (keys, q) = (random.floats(rows * d), random.floats(queries * d))
       var scores = [Float](repeating: 9, count: rows * queries)
@@ -64,6 +66,23 @@ final class VectorTests: XCTestCase {
         }
         assertSame(part, Array(scores[query * rows + first..<(query + 1) * rows]))
       }
+    }
+  }
+
+  func testScanning() {
+    var random = Random(3)
+    var x = random.floats(300)
+    XCTAssertNil(firstNotFinite(x, count: x.count))
+    for index in [299, 191, 64, 63, 0] {
+      for bad in [Float.nan, .infinity, -.infinity] {
+        x[index] = bad
+        XCTAssertEqual(firstNotFinite(x, count: x.count), index)
+      }
+      x[index] = 1e30
+      XCTAssertEqual(firstAbove(1e29, x, from: 0, count: x.count), index)
+      XCTAssertEqual(firstAbove(1e29, x, from: index, count: x.count), index)
+      XCTAssertEqual(firstAbove(1e30, x, from: 0, count: x.count), x.count)
+      XCTAssertEqual(firstAbove(1e29, x, from: 0, count: index), index)
     }
   }
 

@@ -138,6 +138,32 @@ final class ChunkTests: XCTestCase {
     }
   }
 
+  /// What lies beyond a short chunk's length may be anything, also outside the vocabulary.
+  func testPaddingIsNotLookedAt() throws {
+    var chunks = Samples.chunks(3)
+    for row in chunks.indices { chunks[row].tokens = [1, 2] }
+    let good = try XCTUnwrap(
+      try ShardReader(source: MemorySource(Samples.chunkShard(chunks))).next())
+    var ids: [UInt16] = [1, 2, 60000, 60000, 1, 2, 0, 0, 1, 2, 999, 65535]
+    XCTAssertEqual(try rewritten(good, NamedTensor("tokens", .U16, [3, 4], ids)).count, 3)
+    ids[5] = 60000
+    XCTAssertThrowsError(try rewritten(good, NamedTensor("tokens", .U16, [3, 4], ids))) {
+      XCTAssert("\($0)".hasSuffix("token 60000 is outside the vocabulary at row 1"), "\($0)")
+    }
+  }
+
+  private func rewritten(_ block: ShardBlock, _ tensor: NamedTensor) throws -> [Chunk] {
+    let sink = MemorySink()
+    let writer = ShardWriter(
+      sink: sink, kind: block.kind, parameters: block.parameters, provenance: nil,
+      compressionLevel: 1)
+    let kept = block.tensors.values.filter { $0.name != tensor.name }.sorted { $0.name < $1.name }
+      .map { NamedTensor($0.name, $0.type, $0.shape, bytes: $0.withUnsafeBytes { Array($0) }) }
+    try writer.append(rows: block.rows, tensors: kept + [tensor])
+    try writer.finish()
+    return try read(sink.bytes).0
+  }
+
   func testBytesDependOnTheRowsOnly() throws {
     let chunks = Samples.chunks(50)
     XCTAssertEqual(try Samples.chunkShard(chunks), try Samples.chunkShard(chunks))

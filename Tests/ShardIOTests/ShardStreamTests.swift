@@ -31,6 +31,27 @@ final class ShardStreamTests: XCTestCase {
     XCTAssertEqual(try Streams.make(blocks: [0]), try Streams.make(blocks: [0], defers: true))
   }
 
+  func testThreadsGiveTheSameBytes() throws {
+    let blocks = [3, 0, 2, 900, 1, 70, 5000, 4]
+    let alone = try Streams.make(blocks: blocks)
+    for threads in 1...4 {
+      for defers in [false, true] {
+        XCTAssertEqual(
+          try Streams.make(blocks: blocks, defers: defers, threads: threads), alone)
+      }
+    }
+  }
+
+  /// A block in use keeps its bytes while the next ones are read.
+  func testBlocksThatAreKeptStayAsTheyAre() throws {
+    let blocks = try Streams.read(Streams.make(blocks: Array(1...40))).0
+    var random = SplitMix64(seed: 7)
+    for block in blocks {
+      let expected = Streams.tensors(block.rows, &random)
+      XCTAssertEqual(block["odd"]?.copy(as: UInt8.self), expected[0].bytes)
+    }
+  }
+
   func testDeferredBlockTakesLateParameters() throws {
     let sink = MemorySink()
     let writer = ShardWriter(

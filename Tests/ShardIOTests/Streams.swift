@@ -1,17 +1,18 @@
 import Safetensors
 import ShardIO
 import TestSupport
+import XCTest
 
 /// Small streams for the tests: kind `test`, a F32 tensor [rows, 2] and a U8 tensor.
 enum Streams {
   static func make(
     blocks: [Int] = [3, 0, 2], kind: String = "test", parameters: [String: String] = ["x": "1"],
-    provenance: Provenance? = nil, defers: Bool = false
+    provenance: Provenance? = nil, defers: Bool = false, threads: Int = 0
   ) throws -> [UInt8] {
     let sink = MemorySink()
     let writer = ShardWriter(
       sink: sink, kind: kind, parameters: parameters, provenance: provenance, compressionLevel: 3,
-      defersFirstBlock: defers)
+      defersFirstBlock: defers, threads: threads)
     var random = SplitMix64(seed: 7)
     for rows in blocks { try writer.append(rows: rows, tensors: tensors(rows, &random)) }
     try writer.finish()
@@ -25,9 +26,26 @@ enum Streams {
     ]
   }
 
-  /// Reads to the end.
+  /// Reads to the end: ahead on another thread, and then without, which must say the same of
+  /// whatever is wrong.
   static func read(_ bytes: [UInt8], step: Int = .max) throws -> ([ShardBlock], Digest) {
-    let reader = ShardReader(source: MemorySource(bytes, step: step))
+    let ahead = Result { try read(bytes, step: step, readsAhead: true) }
+    let result = Result { try read(bytes, step: step, readsAhead: false) }
+    XCTAssertEqual(outcome(ahead), outcome(result))
+    return try result.get()
+  }
+
+  private static func outcome(_ result: Result<([ShardBlock], Digest), any Error>) -> String {
+    switch result {
+    case .success(let (blocks, digest)): "\(blocks.map(\.rows)) \(digest)"
+    case .failure(let error): "\(error)"
+    }
+  }
+
+  private static func read(
+    _ bytes: [UInt8], step: Int, readsAhead: Bool
+  ) throws -> ([ShardBlock], Digest) {
+    let reader = ShardReader(sources: [MemorySource(bytes, step: step)], readsAhead: readsAhead)
     var blocks: [ShardBlock] = []
     while let block = try reader.next() { blocks.append(block) }
     return (blocks, reader.digest)

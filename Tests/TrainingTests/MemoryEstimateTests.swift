@@ -20,6 +20,28 @@ final class MemoryEstimateTests: XCTestCase {
     }
   }
 
+  func testACacheTakesThePlaceOfTheFrozenLayers() throws {
+    let run = SmallRun(lanes: 1)
+    func part(_ name: String, _ estimate: MemoryEstimate) -> Int? {
+      estimate.parts.first { $0.name == name }?.bytes
+    }
+    let whole = try run.estimate(bankChunks: 0)
+    XCTAssertNil(part("cache", whole))
+    func frozen(_ layer: Int, isWritten: Bool) throws -> MemoryEstimate {
+      try run.estimate(
+        bankChunks: 0, frozen: .init(layer: layer, precision: .f32, isWritten: isWritten))
+    }
+    let (one, two) = (try frozen(1, isWritten: true), try frozen(2, isWritten: true))
+    let weights = try [whole, one, two].map { try XCTUnwrap(part("weights", $0)) }
+    XCTAssertEqual(weights[1] - weights[2], try run.layerBytes())
+    XCTAssertGreaterThanOrEqual(weights[0] - weights[1], try run.layerBytes())
+    XCTAssertGreaterThan(try XCTUnwrap(part("cache", two)), 0)
+    // The run that writes the cache holds the whole model for a while.
+    let writing = try frozen(2, isWritten: false)
+    XCTAssertGreaterThanOrEqual(writing.total, two.total)
+    XCTAssertGreaterThan(writing.total, weights[0])
+  }
+
   func testBankPeakIsThePlans() throws {
     let run = SmallRun(lanes: 2)
     let trainer = try run.start()

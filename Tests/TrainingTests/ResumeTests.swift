@@ -170,7 +170,9 @@ struct SmallRun {
     return try ModelFiles.open(path: folder)
   }
 
-  func estimate(bankChunks: Int) throws -> MemoryEstimate {
+  func estimate(
+    bankChunks: Int, frozen: MemoryEstimate.Frozen? = nil
+  ) throws -> MemoryEstimate {
     let files = try modelFiles()
     return MemoryEstimate(
       try LlamaConfiguration(huggingFace: files.configuration), memory: memory, options: options,
@@ -178,7 +180,14 @@ struct SmallRun {
         tokens: 500, segmentTokens: 3 * Self.chunkTokens, chunkTokens: Self.chunkTokens,
         retrievedTokens: 4 * Self.chunkTokens, bankChunks: bankChunks, planBlocks: 10,
         planNeighbours: 40),
-      residency: .expanded, fileBytes: files.byteCount, threads: threads)
+      residency: .expanded, fileBytes: files.byteCount, threads: threads, frozen: frozen)
+  }
+
+  /// One layer's matrices as float32.
+  func layerBytes() throws -> Int {
+    let configuration = try LlamaConfiguration(huggingFace: modelFiles().configuration)
+    let pass = PassEstimate(configuration, memory: nil, tokens: 1, retrieved: 0, threads: 1)
+    return 4 * pass.linearWeights(layers: 0..<1)
   }
 
   /// A state whose chunks went through bytes.

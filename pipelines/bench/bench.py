@@ -30,7 +30,7 @@ def run_case(case, budget, fewest):
     for contender in case.contenders:
         contender.start()
     begin = time.perf_counter()
-    for done in range(5):
+    for done in range(case.rounds):
         if done >= fewest and time.perf_counter() - begin > budget:
             break
         for contender in case.contenders:
@@ -54,7 +54,7 @@ def rows(case, samples, peak):
         best, cpu = min(taken, key=lambda sample: sample.seconds), min(sample.cpu for sample in taken)
         rate = units / best.seconds
         row |= {
-            "version": contender.version, "rate": f"{rate:.4g}", "rounds": len(taken),
+            "version": contender.version, "rate": f"{case.shown(rate):.4g}", "rounds": len(taken),
             "cores": f"{best.cpu / best.seconds:.2f}", "peak_mb": f"{contender.memory:.0f}",
         }
         if case.flops:
@@ -122,7 +122,7 @@ def main():
     log = open(os.path.join(options.work, "log"), "w")
     print(f"Measuring; messages go to {log.name}", flush=True)
     budget, fewest = (30, 2) if options.mode == "full" else (3, 1)
-    end = time.perf_counter() + (480 if options.mode == "full" else 60)
+    end = time.perf_counter() + (900 if options.mode == "full" else 90)
     peak, measured = measure.sgemm_peak(options.threads), []
     for case in cases.all_cases(options, python, log):
         left = end - time.perf_counter()

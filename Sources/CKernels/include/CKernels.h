@@ -99,6 +99,70 @@ ML_INLINE void ml_inner_products(float *scores, intptr_t stride, const float *ke
     for (int k = 0; k < keyCount; k++) scores[q * stride + k] = ml_sum(sums[q][k]);
 }
 
+/// ml_sum of each of four vectors, in the same order of additions.
+ML_INLINE ml_f32x4 ml_sums(ml_f32x16 a, ml_f32x16 b, ml_f32x16 c, ml_f32x16 d) {
+  ml_f32x16 ab =
+      __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+      __builtin_shufflevector(a, b, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  ml_f32x16 cd =
+      __builtin_shufflevector(c, d, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+      __builtin_shufflevector(c, d, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31);
+  ml_f32x16 all =
+      __builtin_shufflevector(ab, cd, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+      __builtin_shufflevector(ab, cd, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+  all += __builtin_shufflevector(all, all, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+  all += __builtin_shufflevector(all, all, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+  return __builtin_shufflevector(all, all, 0, 4, 8, 12);
+}
+
+/// The same scores as ml_inner_products of four keys and four queries, whose rows are padded with
+/// zeros to d, a multiple of 16.
+ML_INLINE void ml_inner_tile(float *scores, intptr_t stride, const float *keys,
+                             const float *queries, intptr_t d) {
+  ml_f32x16 sums[4][4];
+  for (int q = 0; q < 4; q++)
+    for (int k = 0; k < 4; k++) sums[q][k] = 0;
+  for (intptr_t i = 0; i < d; i += 16) {
+    ml_f32x16 key[4];
+    for (int k = 0; k < 4; k++) key[k] = ml_load(keys + k * d + i);
+    for (int q = 0; q < 4; q++) {
+      ml_f32x16 query = ml_load(queries + q * d + i);
+      for (int k = 0; k < 4; k++) sums[q][k] = ml_madd(key[k], query, sums[q][k]);
+    }
+  }
+  for (int q = 0; q < 4; q++) {
+    ml_f32x4 four = ml_sums(sums[q][0], sums[q][1], sums[q][2], sums[q][3]);
+    memcpy(scores + q * stride, &four, sizeof four);
+  }
+}
+
+// MARK: Scanning
+
+/// The first index of from ..< count at which x is above limit; count where there is none.
+ML_INLINE intptr_t ml_first_above(const float *x, intptr_t from, intptr_t count, float limit) {
+  intptr_t i = from;
+  for (; i + 64 <= count; i += 64) {
+    ml_i32x16 above = (ml_load(x + i) > limit) | (ml_load(x + i + 16) > limit) |
+                      (ml_load(x + i + 32) > limit) | (ml_load(x + i + 48) > limit);
+    if (__builtin_reduce_or(above)) break;
+  }
+  while (i < count && !(x[i] > limit)) i++;
+  return i;
+}
+
+/// The first index at which x is infinite or not a number; count where there is none.
+ML_INLINE intptr_t ml_first_not_finite(const float *x, intptr_t count) {
+  // such a number's difference from itself is not zero
+  intptr_t i = 0;
+  for (; i + 64 <= count; i += 64) {
+    ml_i32x16 bad = 0;
+    for (int j = 0; j < 64; j += 16) bad |= (ml_load(x + i + j) - ml_load(x + i + j)) != 0.0f;
+    if (__builtin_reduce_or(bad)) break;
+  }
+  while (i < count && x[i] - x[i] == 0.0f) i++;
+  return i;
+}
+
 // MARK: Functions
 
 /// e^x to about 1e-7 relative: x = n ln 2 + r, |r| <= ln 2 / 2, and a polynomial of degree 7 in r.
