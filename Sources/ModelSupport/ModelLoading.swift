@@ -27,18 +27,19 @@ public struct LoadedModel {
   ) throws {
     try self.init(
       ModelOutline(path: path, memory: memory), adapter: folder, residency: residency,
-      threads: threads)
+      compute: Compute(threads: threads))
   }
 
   /// Loads an opened model and applies an adapter folder, the adapters it stands on first.
   public init(
-    _ outline: ModelOutline, adapter folder: String?, residency: WeightResidency, threads: Int
+    _ outline: ModelOutline, adapter folder: String?, residency: WeightResidency,
+    compute: Compute
   ) throws {
     files = outline.files
     model = Identity(name: files.name, digest: files.digest)
     decoder = try Decoder(
       files: files, memory: outline.memory, residency: residency,
-      compute: Compute(threads: threads))
+      compute: compute)
     if let folder {
       try Self.apply(folder, to: decoder)
       adapter = Identity(

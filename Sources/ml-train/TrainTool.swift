@@ -87,7 +87,8 @@ struct TrainTool: ParsableCommand {
     let estimate = try estimateMemory(outline, settings, census, loaded, lanes)
     let store = try makeStore(folder)
     let model = try LoadedModel(
-      outline, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount)
+      outline, adapter: adapter, residency: modelOptions.weights,
+      compute: modelOptions.makeCompute(threads: options.threadCount))
     let identity = self.identity(model, census, loaded, settings)
     let stored = try checkpoint(identity, store, folder)
     let cache = try frozenCache(model, settings, input, loaded)
