@@ -74,8 +74,8 @@ let package = Package(
     .executableTarget(
       name: "ml-train",
       dependencies: [
-        "ToolSupport", "ModelSupport", "Records", "Training", "Modeling", "Weights", "Safetensors",
-        parser,
+        "ToolSupport", "ModelSupport", "Records", "Training", "Modeling", "Kernels", "Weights",
+        "Safetensors", parser,
       ]),
     .executableTarget(
       name: "ml-eval",

@@ -100,10 +100,10 @@
       return BF16s(rounded)
     }
   }
-
-  /// Rows that are expanded to float32 before they are rounded.
-  private let expandedRows = 16
 #endif
+
+/// Rows that are expanded to float32 before they are rounded.
+private let expandedRows = 16
 
 /// Floats of scratch that bf16 products with a weight [rows, columns] share: the rounded input of
 /// either direction, and a group of the weight's rows.
@@ -111,6 +111,10 @@ public func bf16SharedCount(rows: Int, columns: Int, tokens: Int) -> Int {
   bf16Floats(tokens * max(rows, columns))
     + bf16Floats(bf16GroupRows(rows: rows, columns: columns) * columns)
 }
+
+/// Floats of scratch that a worker needs for itself in them: some rows in float32, then a copy of a part
+/// of the weight in oneDNN's order.
+public func bf16WorkerCount(columns: Int) -> Int { max(expandedRows * columns, 1 << 16) }
 
 /// Rows whose bf16 values stay in a last-level cache, so that they are read from there.
 private func bf16GroupRows(rows: Int, columns: Int) -> Int {

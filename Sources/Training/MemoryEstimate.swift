@@ -1,3 +1,4 @@
+import Kernels
 import Modeling
 
 /// About how much memory a training run takes, part by part, before anything is loaded.
@@ -48,7 +49,8 @@ public struct MemoryEstimate: Sendable {
   ///   - threads: each has scratch of its own.
   public init(
     _ configuration: LlamaConfiguration, memory: MemoryConfiguration?, options: TrainingOptions,
-    data: Data, residency: WeightResidency, fileBytes: Int, threads: Int
+    data: Data, residency: WeightResidency, products: ProductPrecision = .f32,
+    fileBytes: Int, threads: Int
   ) {
     let pass = PassEstimate(
       configuration, memory: memory, tokens: data.segmentTokens,
@@ -73,18 +75,21 @@ public struct MemoryEstimate: Sendable {
     add("their gradients", pass.gradients)
     add("head", pass.head)
     add("memory bank", pass.bank(chunks: data.bankChunks, chunkTokens: data.chunkTokens))
-    add("scratch", pass.scratch(residency))
+    add("scratch", pass.scratch(residency, products: products))
     // A block of a shard, packed, unpacked and decoded, for each lane; the plan's table.
     add(
       "data",
       options.lanes * min(Self.readerBytes, 32 * data.tokens) + data.planBlocks * 128 + data
         .planNeighbours * 16)
     add("adapter being written", 3 * 4 * adapterValues)
-    add("program", Self.programBytes + threads * Self.threadBytes)
+    add(
+      "program",
+      (products == .f32 ? 1 : 2) * Self.programBytes + threads * Self.threadBytes)
     reclaimable = pass.expandsWeights(residency) ? fileBytes : 0
   }
 
   private static let readerBytes = 24 << 20
+  /// Again as much for oneDNN with the code that it makes.
   private static let programBytes = 24 << 20
   private static let threadBytes = 1 << 20
 

@@ -1,3 +1,4 @@
+import Kernels
 import ModelSupport
 import Modeling
 import Records
@@ -56,6 +57,7 @@ extension TrainTool {
     identity.add(layer, as: "first trained layer")
     identity.add(cache.dtype, as: "cache-dtype")
     identity.add(modelOptions.weights, as: "weights")
+    identity.add(products: modelOptions.compute)
     guard var memory = model.decoder.memory else { return identity }
     // Layers that are trained may retrieve as they like.
     memory.retrievalLayers.removeAll { $0 >= layer }
@@ -81,6 +83,12 @@ extension TrainTool {
 }
 
 extension RunIdentity {
+  /// Names the products' precision where it is not the usual one, as what was written before it
+  /// could be another goes without.
+  mutating func add(products: ProductPrecision) {
+    if products != .f32 { add(products, as: "compute") }
+  }
+
   /// The digests of what a run reads.
   mutating func addInputs(_ model: LoadedModel, _ census: ChunkCensus, _ plan: LoadedPlan?) {
     add(input: "model", digest: model.model.digest)

@@ -12,7 +12,8 @@ extension TrainTool {
   ) throws -> MemoryEstimate {
     let estimate = MemoryEstimate(
       model, options: settings, census: census, plan: plan, lanes: lanes,
-      residency: modelOptions.weights, threads: options.threadCount)
+      residency: modelOptions.weights, products: modelOptions.compute,
+      threads: options.threadCount)
     if !checkpoints.ignoreMemoryEstimate { try estimate.check() }
     return estimate
   }
@@ -38,6 +39,7 @@ extension TrainTool {
     if let memory = model.decoder.memory { identity.add(memory, as: "memory") }
     // An adapter is merged into expanded weights and stands beside stored ones: other roundings.
     identity.add(modelOptions.weights, as: "weights")
+    identity.add(products: modelOptions.compute)
     // States kept as f32 change nothing.
     if cache.folder != nil, cache.dtype == .bf16 { identity.add(cache.dtype, as: "frozen states") }
     return identity

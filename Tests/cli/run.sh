@@ -12,7 +12,8 @@
 #
 # Cases see: the tools in PATH; $MODEL and $RETRIEVER, the demo's models; $READY, a folder with
 # demo.jsonl, chunks.mls, embeddings.mls, plan.mls made once; $FIXTURES; $ROOT.
-# A case with a line `# needs: NAME…` is skipped when a tool or model it names is not there.
+# A case with a line `# needs: NAME…` is skipped when a tool, a model or the kind of build that it names is
+# not there.
 set -eu -o pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
@@ -52,6 +53,11 @@ matches() {
   $any || [ $at -eq ${#lines[@]} ]
 }
 
+# products: says why there are no products of bf16 here, fails where there are.
+products() {
+  ml-eval lm --compute bf16 --model absent </dev/null 2>&1 | sed -n 's/.*--compute bf16: //p' | grep .
+}
+
 # missing CASE: names what the case needs and is not there.
 missing() {
   local need
@@ -59,6 +65,8 @@ missing() {
     case $need in
       ml-*) command -v "$need" >/dev/null || echo "$need" ;;
       model) [ -e "$MODEL" ] || echo "$MODEL" ;;
+      bf16) products && echo "$need: $(products)" ;;
+      no-bf16) products || echo "$need: there is" ;;
       retriever) [ -e "$RETRIEVER/config.json" ] || echo "$RETRIEVER" ;;
       *) echo "$need" ;;
     esac
