@@ -60,13 +60,13 @@ products() {
 
 # missing CASE: names what the case needs and is not there.
 missing() {
-  local need
+  local need why
   for need in $(sed -n 's/^# needs: //p' "$1"); do
     case $need in
       ml-*) command -v "$need" >/dev/null || echo "$need" ;;
       model) [ -e "$MODEL" ] || echo "$MODEL" ;;
-      bf16) products && echo "$need: $(products)" ;;
-      no-bf16) products || echo "$need: there is" ;;
+      bf16) ! why=$(products) || echo "$need: $why" ;;
+      no-bf16) products >/dev/null || echo "$need" ;;
       retriever) [ -e "$RETRIEVER/config.json" ] || echo "$RETRIEVER" ;;
       *) echo "$need" ;;
     esac
