@@ -8,7 +8,7 @@
     let factors = BF16Factors(x, tokens: tokens, width: k, w, workers, scratch)
     for group in factors.groups {
       let panel = factors.weight(group)
-      let grid = TileGrid(rows: tokens, columns: group.count, inner: k, rowLimit: max(1, tokens))
+      let grid = TileGrid(rows: tokens, columns: group.count, inner: k)
       workers.forEach(tiles: grid.count) { index, worker in
         let (rows, columns) = grid.tile(index)
         let first = group.lowerBound + columns.lowerBound
@@ -37,7 +37,7 @@
     let factors = BF16Factors(dy, tokens: tokens, width: n, w, workers, scratch)
     for group in factors.groups {
       let panel = factors.weight(group)
-      let grid = TileGrid(rows: tokens, columns: k, inner: group.count, rowLimit: max(1, tokens))
+      let grid = TileGrid(rows: tokens, columns: k, inner: group.count)
       workers.forEach(tiles: grid.count) { index, worker in
         let (rows, columns) = grid.tile(index)
         BF16Product.of(
