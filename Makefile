@@ -15,6 +15,8 @@ RUN ?=
 MPIRUN ?=
 # Instruction set of the build; empty: the compiler's baseline, which runs everywhere.
 MARCH ?= native
+# Optional parts of the build: OneDNN, for --compute bf16.
+TRAITS ?=
 # Threads of each tool; empty: all cores. Results do not depend on it.
 THREADS ?=
 
@@ -23,7 +25,7 @@ include pipelines/$(PIPELINE)/config.mk
 # --- Build -----------------------------------------------------------------------------------
 
 TOOLS := ml-chunk ml-embed ml-index ml-train ml-eval ml-shard
-SWIFT_FLAGS := -c release $(if $(MARCH),-Xcc -march=$(MARCH))
+SWIFT_FLAGS := -c release $(if $(MARCH),-Xcc -march=$(MARCH)) $(if $(TRAITS),--traits $(TRAITS))
 BIN ?= .build/release
 # One word a tool: its name, its version and a hash of its sources. Stages depend on these words and
 # not on dates, so building the same sources again reruns nothing.
@@ -33,10 +35,10 @@ BUILD_INPUTS ?= Package.swift $(shell find Sources -type f)
 # $(call changed,FILE,TEXT): FILE is FORCEd to be rewritten when it does not hold TEXT.
 changed = $(if $(subst x$(strip $2),,x$(strip $(file <$1))),FORCE)
 
-.build/packages: pipelines/tools/packages.sh
+.build/packages: pipelines/tools/packages.sh $(call changed,.build/packages,$(TRAITS))
 	@echo '=== 1/8 packages ==='
-	@pipelines/tools/packages.sh
-	@mkdir -p $(@D) && touch $@
+	@pipelines/tools/packages.sh '$(TRAITS)'
+	@mkdir -p $(@D) && echo '$(TRAITS)' >$@
 
 .build/flags: $(call changed,.build/flags,$(SWIFT_FLAGS))
 	@mkdir -p $(@D) && echo '$(SWIFT_FLAGS)' >$@
@@ -253,5 +255,5 @@ clean: ## remove the build and this pipeline's outputs (the cache stays)
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile | expand -t 10
-	@echo 'Variables: PIPELINE RUN MPIRUN THREADS CHECKPOINT_EVERY MARCH FILTER, and any of pipelines/$(PIPELINE)/config.mk'
+	@echo 'Variables: PIPELINE RUN MPIRUN THREADS CHECKPOINT_EVERY MARCH TRAITS FILTER, and any of pipelines/$(PIPELINE)/config.mk'
 	@echo 'of bench: BENCH BENCH_ONLY BENCH_TEXT BENCH_VENV BENCH_PEERS'

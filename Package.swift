@@ -5,6 +5,9 @@ let parser: Target.Dependency = .product(name: "ArgumentParser", package: "swift
 
 let package = Package(
   name: "memlong",
+  traits: [
+    .trait(name: "OneDNN", description: "Products in bf16 (--compute bf16) by oneDNN: libdnnl-dev")
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
   ],
@@ -15,6 +18,8 @@ let package = Package(
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    // For the trait OneDNN alone: nothing else imports it. Debian's libdnnl-dev has no .pc file.
+    .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
     // SIMD helpers that Swift cannot spell: headers only, inlined into Kernels
     .target(name: "CKernels"),
     // libsentencepiece is C++: a shim that Swift can call (Debian: libsentencepiece-dev)
@@ -27,7 +32,11 @@ let package = Package(
     .target(name: "Records", dependencies: ["Safetensors", "ShardIO"]),
 
     // MARK: - Numerics and models
-    .target(name: "Kernels", dependencies: ["COpenBLAS", "CKernels"]),
+    .target(
+      name: "Kernels",
+      dependencies: [
+        "COpenBLAS", "CKernels", .target(name: "COneDNN", condition: .when(traits: ["OneDNN"])),
+      ]),
     .target(name: "Tokenization", dependencies: ["Weights", "CSentencePiece"]),
     .target(name: "Chunking", dependencies: ["Tokenization"]),  // documents to chunks of ids
     .target(name: "Weights", dependencies: ["Safetensors"]),
@@ -46,7 +55,7 @@ let package = Package(
     .target(
       name: "ModelSupport",
       dependencies: [
-        "ToolSupport", "Records", "ShardIO", "Modeling", "Weights", "Tokenization",
+        "ToolSupport", "Records", "ShardIO", "Modeling", "Kernels", "Weights", "Tokenization",
         "Safetensors", parser,
       ]),
     .executableTarget(
@@ -65,8 +74,8 @@ let package = Package(
     .executableTarget(
       name: "ml-train",
       dependencies: [
-        "ToolSupport", "ModelSupport", "Records", "Training", "Modeling", "Weights", "Safetensors",
-        parser,
+        "ToolSupport", "ModelSupport", "Records", "Training", "Modeling", "Kernels", "Weights",
+        "Safetensors", parser,
       ]),
     .executableTarget(
       name: "ml-eval",

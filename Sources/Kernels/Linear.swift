@@ -47,11 +47,20 @@ struct TileGrid {
 }
 
 /// y[T,N] (= or +=) alpha x[T,K] W[N,K]^T (+ bias[N]); `isWhole`: not cut into tiles.
+/// A product of bf16 has alpha 1 and tiles.
 public func linearForward(
   _ y: MutableFloats, _ x: Floats, _ w: any RowPanels, tokens: Int, bias: Floats? = nil,
-  accumulate: Bool = false, alpha: Float = 1, isWhole: Bool = false, workers: Workers,
-  scratch: Scratch
+  accumulate: Bool = false, alpha: Float = 1, isWhole: Bool = false,
+  precision: ProductPrecision = .f32, workers: Workers, scratch: Scratch
 ) {
+  #if OneDNN
+    if precision == .bf16 {
+      precondition(alpha == 1 && !isWhole)
+      return bf16Forward(
+        y, x, w, tokens: tokens, bias: bias, accumulate: accumulate, workers: workers,
+        scratch: scratch)
+    }
+  #endif
   let (n, k) = (w.rows, w.columns)
   let grid =
     isWhole
@@ -64,22 +73,30 @@ public func linearForward(
       scratch: w.isDense ? nil : scratch.floats(worker: worker, count: columns.count * k))
     let out = y + rows.lowerBound * n + columns.lowerBound
     if let bias {
-      let own = bias + columns.lowerBound
-      for r in 0..<rows.count {
-        let row = out + r * n
-        @inline(__always) func step(_ c: Int, _ lanes: Int) {
-          store(row + c, load(row + c, lanes) + load(own + c, lanes), lanes)
-        }
-        if accumulate {
-          eachVector(columns.count, step)
-        } else {
-          row.update(from: own, count: columns.count)
-        }
-      }
+      startRows(
+        out, bias + columns.lowerBound, rows: rows.count, columns: columns.count, stride: n,
+        accumulate: accumulate)
     }
     sgemm(
       rows.count, columns.count, k, alpha: alpha, x + rows.lowerBound * k, k, panel, k,
       transposeB: true, beta: accumulate || bias != nil ? 1 : 0, out, n)
+  }
+}
+
+/// y (= or +=) bias in every row.
+func startRows(
+  _ y: MutableFloats, _ bias: Floats, rows: Int, columns: Int, stride: Int, accumulate: Bool
+) {
+  for r in 0..<rows {
+    let row = y + r * stride
+    @inline(__always) func step(_ c: Int, _ lanes: Int) {
+      store(row + c, load(row + c, lanes) + load(bias + c, lanes), lanes)
+    }
+    if accumulate {
+      eachVector(columns, step)
+    } else {
+      row.update(from: bias, count: columns)
+    }
   }
 }
 
@@ -98,8 +115,15 @@ public func narrowPanelCount(rows: Int, columns: Int) -> Int {
 /// A narrow W is expanded by groups of rows, which are added in their order.
 public func linearBackwardInput(
   _ dx: MutableFloats, _ dy: Floats, _ w: any RowPanels, tokens: Int, accumulate: Bool = true,
-  alpha: Float = 1, workers: Workers, scratch: Scratch
+  alpha: Float = 1, precision: ProductPrecision = .f32, workers: Workers, scratch: Scratch
 ) {
+  #if OneDNN
+    if precision == .bf16 {
+      precondition(alpha == 1)
+      return bf16BackwardInput(
+        dx, dy, w, tokens: tokens, accumulate: accumulate, workers: workers, scratch: scratch)
+    }
+  #endif
   let (n, k) = (w.rows, w.columns)
   let grid = TileGrid(rows: tokens, columns: k, inner: n)
   let step = w.isDense ? max(1, n) : max(64, expansionRoom / max(1, k) / 64 * 64)

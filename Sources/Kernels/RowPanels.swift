@@ -8,6 +8,12 @@ public protocol RowPanels: Sendable {
   /// The rows, row-major. `scratch` has room for them; a dense matrix may be given none.
   /// Valid as long as the scratch is. Called from several threads at once.
   func panel(_ rows: Range<Int>, scratch: MutableFloats?) -> Floats
+  /// The rows' bf16 bits where they lie in memory so, row-major; valid as long as the matrix.
+  func bf16(_ rows: Range<Int>) -> UnsafePointer<UInt16>?
+}
+
+extension RowPanels {
+  public func bf16(_ rows: Range<Int>) -> UnsafePointer<UInt16>? { nil }
 }
 
 /// A row-major f32 matrix in memory that outlives this value.

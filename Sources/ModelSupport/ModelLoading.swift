@@ -47,7 +47,7 @@ public struct LoadedModel {
   ) throws {
     try self.init(
       ModelOutline(path: path, memory: memory), adapter: folder, residency: residency,
-      threads: threads)
+      compute: Compute(threads: threads))
   }
 
   /// Loads an opened model and applies an adapter folder, the adapters it stands on first.
@@ -57,12 +57,12 @@ public struct LoadedModel {
   ///   - names: where they are known already.
   public init(
     _ outline: ModelOutline, adapter folder: String?, residency: WeightResidency,
-    from lowest: Int = 0, threads: Int, names: Names? = nil
+    from lowest: Int = 0, compute: Compute, names: Names? = nil
   ) throws {
     files = outline.files
     decoder = try Decoder(
       files: files, memory: outline.memory, residency: residency, from: lowest,
-      compute: Compute(threads: threads))
+      compute: compute)
     if let folder { try Self.apply(folder, to: decoder) }
     self.names = try names ?? Names(files, adapter: folder)
   }

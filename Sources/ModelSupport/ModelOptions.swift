@@ -1,4 +1,5 @@
 import ArgumentParser
+import Kernels
 import Modeling
 import ToolSupport
 
@@ -6,6 +7,7 @@ extension MemoryConfiguration.Positions: ExpressibleByArgument {}
 extension MemoryConfiguration.Source: ExpressibleByArgument {}
 extension MemoryConfiguration.Precision: ExpressibleByArgument {}
 extension WeightResidency: ExpressibleByArgument {}
+extension ProductPrecision: ExpressibleByArgument {}
 
 /// A list of numbers such as `15,19,23,27`, with spans such as `14-25`.
 public struct LayerList: ExpressibleByArgument, Sendable {
@@ -81,7 +83,23 @@ public struct ModelOptions: ParsableArguments {
       valueName: "HOW"))
   public var weights: WeightResidency = .auto
 
+  @Option(
+    help: ArgumentHelp(
+      "Products with the base weights: f32, or bf16 factors with f32 sums, about twice as fast (a "
+        + "build with --traits OneDNN, a processor with avx512_bf16). All else is f32.",
+      valueName: "TYPE"))
+  public var compute = ProductPrecision.f32
+
   public init() {}
+
+  public func validate() throws {
+    if let obstacle = compute.obstacle {
+      throw ValidationError("--compute \(compute.rawValue): \(obstacle)")
+    }
+  }
+
+  /// - Parameter threads: the workers'.
+  public func makeCompute(threads: Int) -> Compute { Compute(threads: threads, products: compute) }
 
   /// The memory's configuration: what an option says, else what the adapter was trained with, else
   /// the defaults for a model of `layerCount` layers.

@@ -33,6 +33,8 @@ struct StoredPanels: RowPanels {
     tensor.expand(rows: range, into: scratch)
     return Floats(scratch)
   }
+
+  func bf16(_ range: Range<Int>) -> UnsafePointer<UInt16>? { tensor.bf16(rows: range) }
 }
 
 extension Decoder {

@@ -105,7 +105,8 @@ private struct HeadPanel {
       epsilon: c.normEpsilon, offset: c.normOffset, workers: pass.compute.workers)
     linearForward(
       logits.pointer, normed.floats, pass.decoder.head, tokens: count, bias: nil,
-      accumulate: false, workers: pass.compute.workers, scratch: pass.compute.scratch)
+      accumulate: false, precision: pass.compute.products, workers: pass.compute.workers,
+      scratch: pass.compute.scratch)
   }
 
   /// The rows' losses; with a scale the logits become their gradient.
@@ -126,7 +127,8 @@ private struct HeadPanel {
     let dNormed = FloatBuffer(count: count * width)
     linearBackwardInput(
       dNormed.pointer, logits.floats, pass.decoder.head, tokens: count, accumulate: false,
-      workers: pass.compute.workers, scratch: pass.compute.scratch)
+      precision: pass.compute.products, workers: pass.compute.workers,
+      scratch: pass.compute.scratch)
     let dHidden = FloatBuffer(count: count * width)
     let norm = pass.decoder.finalNorm
     rmsNormBackward(

@@ -46,7 +46,7 @@ public final class Linear: @unchecked Sendable {
     let compute = state.compute
     linearForward(
       y, x, weight, tokens: tokens, bias: bias?.floats, accumulate: false,
-      workers: compute.workers, scratch: compute.scratch)
+      precision: compute.products, workers: compute.workers, scratch: compute.scratch)
     for adapter in adapters {
       let hidden = state.hidden(of: adapter, tokens: tokens)
       linearForward(
@@ -69,8 +69,8 @@ public final class Linear: @unchecked Sendable {
     let compute = state.compute
     if let dx {
       linearBackwardInput(
-        dx, dy, weight, tokens: tokens, accumulate: accumulate, workers: compute.workers,
-        scratch: compute.scratch)
+        dx, dy, weight, tokens: tokens, accumulate: accumulate, precision: compute.products,
+        workers: compute.workers, scratch: compute.scratch)
     }
     if let gradient = weightParameter?.gradient {
       linearBackwardWeight(

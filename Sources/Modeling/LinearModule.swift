@@ -109,4 +109,8 @@ private struct PartialPanels: RowPanels {
     whole.panel(
       range.lowerBound + rows.lowerBound..<range.lowerBound + rows.upperBound, scratch: scratch)
   }
+
+  func bf16(_ rows: Range<Int>) -> UnsafePointer<UInt16>? {
+    whole.bf16(range.lowerBound + rows.lowerBound..<range.lowerBound + rows.upperBound)
+  }
 }

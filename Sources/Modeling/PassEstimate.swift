@@ -96,23 +96,34 @@ public struct PassEstimate: Sendable {
   }
 
   /// The kernels' scratch: attention weights of each thread, key gradients of each head, panels of
-  /// weights that are stored narrow.
-  public func scratch(_ residency: WeightResidency) -> Int {
+  /// weights that are stored narrow, rounded factors.
+  public func scratch(_ residency: WeightResidency, products: ProductPrecision) -> Int {
     let c = configuration
     let rows = 2 * 128 * (tokens + retrieved + 32)
     var (own, shared) = (rows, 4 * tokens * c.queryWidth)
-    if !residency.expands(c) {
-      let widest = max(c.hiddenSize, c.queryWidth, c.intermediateSize)
-      for (rows, columns) in [
-        (c.queryWidth, c.hiddenSize), (c.hiddenSize, c.queryWidth),
-        (c.intermediateSize, c.hiddenSize), (c.hiddenSize, c.intermediateSize),
-        (c.vocabularySize, c.hiddenSize),
-      ] {
+    let widest = max(c.hiddenSize, c.queryWidth, c.intermediateSize)
+    if products == .bf16 {
+      own = max(own, bf16WorkerCount(columns: widest))
+      for (rows, columns, tokens) in linearShapes {
+        shared = max(shared, bf16SharedCount(rows: rows, columns: columns, tokens: tokens))
+      }
+    } else if !residency.expands(c) {
+      for (rows, columns, _) in linearShapes {
         own = max(own, narrowPanelCount(rows: rows, columns: columns))
       }
       shared = max(shared, max(4 << 20, 64 * widest))
     }
     return (threads * own + shared) * Self.float
+  }
+
+  /// The largest weights, and the most tokens that a product with each takes.
+  private var linearShapes: [(rows: Int, columns: Int, tokens: Int)] {
+    let c = configuration
+    return [
+      (c.queryWidth, c.hiddenSize, tokens), (c.hiddenSize, c.queryWidth, tokens),
+      (c.intermediateSize, c.hiddenSize, tokens), (c.hiddenSize, c.intermediateSize, tokens),
+      (c.vocabularySize, c.hiddenSize, min(tokens, DecoderPass.headRows)),
+    ]
   }
 
   /// Stored chunks, with their part of the bank's tables.

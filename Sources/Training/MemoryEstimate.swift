@@ -1,3 +1,4 @@
+import Kernels
 import Modeling
 
 /// About how much memory a training run takes, part by part, before anything is loaded.
@@ -65,7 +66,8 @@ public struct MemoryEstimate: Sendable {
   ///   - frozen: nil where no cache is read.
   public init(
     _ configuration: LlamaConfiguration, memory: MemoryConfiguration?, options: TrainingOptions,
-    data: Data, residency: WeightResidency, fileBytes: Int, threads: Int, frozen: Frozen? = nil
+    data: Data, residency: WeightResidency, products: ProductPrecision = .f32, fileBytes: Int,
+    threads: Int, frozen: Frozen? = nil
   ) {
     let pass = PassEstimate(
       configuration, memory: memory, tokens: data.segmentTokens,
@@ -90,7 +92,7 @@ public struct MemoryEstimate: Sendable {
     add("their gradients", pass.gradients)
     add("head", pass.head)
     add("memory bank", pass.bank(chunks: data.bankChunks, chunkTokens: data.chunkTokens))
-    add("scratch", pass.scratch(residency))
+    add("scratch", pass.scratch(residency, products: products))
     // A block of a shard, packed, unpacked and decoded, for each lane; the plan's table.
     add(
       "data",
@@ -98,7 +100,9 @@ public struct MemoryEstimate: Sendable {
         .planNeighbours * 16)
     if let frozen { add("cache", cacheBytes(frozen, pass, data, lanes: options.lanes)) }
     add("adapter being written", 3 * 4 * adapterValues)
-    add("program", Self.programBytes + threads * Self.threadBytes)
+    add(
+      "program",
+      (products == .f32 ? 1 : 2) * Self.programBytes + threads * Self.threadBytes)
     if let frozen, !frozen.isWritten {
       let part = writing(frozen, pass, data, pass.weights(residency, fileBytes: fileBytes))
       add("more while the cache is written", max(0, part - total))
@@ -125,6 +129,7 @@ public struct MemoryEstimate: Sendable {
 
   private static let readerBytes = 24 << 20
   private static let stateBlockBytes = 4 << 20
+  /// Again as much for oneDNN with the code that it makes.
   private static let programBytes = 24 << 20
   private static let threadBytes = 1 << 20
 

@@ -53,6 +53,16 @@ public struct StoredTensor: @unchecked Sendable {
     withExtendedLifetime(owner) { expandRows(range, out) }
   }
 
+  /// Where rows `rows` lie in the file, row-major, if it holds them as bf16; for a caller that keeps
+  /// the tensor while it reads.
+  public func bf16(rows range: Range<Int>) -> UnsafePointer<UInt16>? {
+    precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows outside \(name)")
+    // A safetensors header may have any length, and put its numbers at odd addresses.
+    let isEven = UInt(bitPattern: base) % 2 == 0
+    guard storage == .bf16, order == .sequential, isEven else { return nil }
+    return (base + 2 * range.lowerBound * columns).assumingMemoryBound(to: UInt16.self)
+  }
+
   private func expandRows(_ range: Range<Int>, _ out: UnsafeMutablePointer<Float>) {
     switch order {
     case .sequential:

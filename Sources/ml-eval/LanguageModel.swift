@@ -75,7 +75,8 @@ struct LanguageModel: ParsableCommand {
       try ContextLabel($0, census: input.census, model: outline.configuration)
     }
     let model = try LoadedModel(
-      outline, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount)
+      outline, adapter: adapter, residency: modelOptions.weights,
+      compute: modelOptions.makeCompute(threads: options.threadCount))
     var run = ScoringRun(
       model: model, plan: loaded, input: input, window: window, context: context,
       ropeScaling: contextOptions.ropeScaling?.name,

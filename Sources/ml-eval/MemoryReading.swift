@@ -63,7 +63,7 @@ final class MemoryReading {
     }
     return try LoadedModel(
       outline, adapter: tool.adapter, residency: tool.modelOptions.weights,
-      threads: tool.options.threadCount)
+      compute: tool.modelOptions.makeCompute(threads: tool.options.threadCount))
   }
 
   /// Reads a text; how many tokens it has.

@@ -50,7 +50,8 @@ struct Oracle: ParsableCommand {
     guard loaded.parameters.topK > 0 else { throw ToolError("\(plan): top_k is 0") }
     let outline = try modelOptions.outline(input.census, adapter: adapter, hasMemory: true)
     let model = try LoadedModel(
-      outline, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount)
+      outline, adapter: adapter, residency: modelOptions.weights,
+      compute: modelOptions.makeCompute(threads: options.threadCount))
     var parameters = loaded.parameters
     parameters.select = MemoryLabel.Selection.oracle.rawValue
     let writer = PlanWriter(

@@ -1,3 +1,4 @@
+import Kernels
 import ModelSupport
 import Modeling
 import Safetensors
@@ -8,7 +9,8 @@ extension MemoryEstimate {
   /// The estimate for a model that is not loaded yet.
   init(
     _ model: ModelOutline, options: TrainingOptions, census: ChunkCensus, plan: LoadedPlan?,
-    lanes: [Range<Int>], residency: WeightResidency, threads: Int, frozen: Frozen?
+    lanes: [Range<Int>], residency: WeightResidency, products: ProductPrecision, threads: Int,
+    frozen: Frozen?
   ) {
     let retrievals = plan?.plan.retrievals ?? (total: 0, most: 0)
     let blockTokens = max(1, plan?.parameters.blockTokens ?? 1)
@@ -22,7 +24,8 @@ extension MemoryEstimate {
           * min(chunkTokens, 1 << 20),
         bankChunks: lanes.reduce(0) { $0 + (plan?.plan.peakChunks(in: $1) ?? 0) },
         planBlocks: plan?.plan.blockCount ?? 0, planNeighbours: retrievals.total),
-      residency: residency, fileBytes: model.fileBytes, threads: threads, frozen: frozen)
+      residency: residency, products: products, fileBytes: model.fileBytes, threads: threads,
+      frozen: frozen)
   }
 
   /// One line: the sum, then the parts that matter.

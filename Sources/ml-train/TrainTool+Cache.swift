@@ -1,3 +1,4 @@
+import Kernels
 import ModelSupport
 import Modeling
 import Records
@@ -39,8 +40,8 @@ extension TrainTool {
     if let found = try open() { return found }
     options.note("writing the states of \(layer) frozen layers to \(folder)")
     let whole = try LoadedModel(
-      model, adapter: adapter, residency: modelOptions.weights, threads: options.threadCount,
-      names: names)
+      model, adapter: adapter, residency: modelOptions.weights,
+      compute: modelOptions.makeCompute(threads: options.threadCount), names: names)
     let progress = Progress("tokens", total: input.census.tokens, quiet: options.quiet)
     try FrozenCache.write(
       folder, identity: identity, parameters: parameters, input: input,
@@ -64,6 +65,7 @@ extension TrainTool {
     identity.add(layer, as: "first trained layer")
     identity.add(cache.dtype, as: "cache-dtype")
     identity.add(modelOptions.weights, as: "weights")
+    identity.add(products: modelOptions.compute)
     guard var memory = model.memory else { return identity }
     // Layers that are trained may retrieve as they like.
     memory.retrievalLayers.removeAll { $0 >= layer }
@@ -89,6 +91,12 @@ extension TrainTool {
 }
 
 extension RunIdentity {
+  /// Names the products' precision where it is not the usual one, as what was written before it
+  /// could be another goes without.
+  mutating func add(products: ProductPrecision) {
+    if products != .f32 { add(products, as: "compute") }
+  }
+
   /// The digests of what a run reads.
   mutating func addInputs(_ names: LoadedModel.Names, _ census: ChunkCensus, _ plan: LoadedPlan?) {
     add(input: "model", digest: names.model.digest)

@@ -17,7 +17,8 @@ extension TrainTool {
     }
     let estimate = MemoryEstimate(
       model, options: settings, census: census, plan: plan, lanes: lanes,
-      residency: modelOptions.weights, threads: options.threadCount, frozen: frozen)
+      residency: modelOptions.weights, products: modelOptions.compute,
+      threads: options.threadCount, frozen: frozen)
     if !checkpoints.ignoreMemoryEstimate { try estimate.check() }
     return estimate
   }
@@ -44,6 +45,7 @@ extension TrainTool {
     if let memory = model.memory { identity.add(memory, as: "memory") }
     // An adapter is merged into expanded weights and stands beside stored ones: other roundings.
     identity.add(modelOptions.weights, as: "weights")
+    identity.add(products: modelOptions.compute)
     // States kept as f32 change nothing.
     if cache.folder != nil, cache.dtype == .bf16 { identity.add(cache.dtype, as: "frozen states") }
     return identity

@@ -12,7 +12,8 @@
 #
 # Cases see: the tools in PATH; $MODEL and $RETRIEVER, the demo's models; $READY, a folder with
 # demo.jsonl, chunks.mls, embeddings.mls, plan.mls made once; $FIXTURES; $ROOT.
-# A case with a line `# needs: NAME…` is skipped when a tool or model it names is not there.
+# A case with a line `# needs: NAME…` is skipped when a tool, a model or the kind of build that it names is
+# not there.
 set -eu -o pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
@@ -52,13 +53,22 @@ matches() {
   $any || [ $at -eq ${#lines[@]} ]
 }
 
+# products: says why there are no products of bf16 here, fails where there are.
+products() {
+  local said
+  said=$(ml-eval lm --compute bf16 --model absent 2>&1 </dev/null) || true
+  sed -n 's/.*--compute bf16: //p' <<<"$said" | grep .
+}
+
 # missing CASE: names what the case needs and is not there.
 missing() {
-  local need
+  local need why
   for need in $(sed -n 's/^# needs: //p' "$1"); do
     case $need in
       ml-*) command -v "$need" >/dev/null || echo "$need" ;;
       model) [ -e "$MODEL" ] || echo "$MODEL" ;;
+      bf16) ! why=$(products) || echo "$need: $why" ;;
+      no-bf16) products >/dev/null || echo "$need" ;;
       retriever) [ -e "$RETRIEVER/config.json" ] || echo "$RETRIEVER" ;;
       *) echo "$need" ;;
     esac

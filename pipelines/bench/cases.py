@@ -14,7 +14,8 @@ NOTES = """\
 rate     best round by time (of unit ms: less is better). Ours are whole processes, start, loading and writing included; the peers in
          Python had loaded and warmed up before the clock ran, and work in memory.
 cores    CPU time of that round by its time: below the threads given, the machine was busy with others.
-sgemm    share of the sgemm peak, by the operations that the work cannot do without.
+sgemm    share of the sgemm peak, by the operations that the work cannot do without; products of bf16
+         have about twice that peak.
 ours     how many times as fast ours is, by time and by CPU time (the best round of each).
 MemLong in PyTorch: published layout, fused attention, memory given rather than searched (decoder.py).
 """
@@ -96,6 +97,14 @@ class Inputs:
             name, "ml-chunk", "--tokenizer", self.options.model, "--max-tokens", tokens,
             "--pack", "stream", *self.options.texts)
 
+    def with_bf16(self, label, command):
+        """The command, and once more with --compute bf16 where the build and the processor have that."""
+        narrow = [*command, "--compute", "bf16"]
+        both = [Command(label, command, self.log)]
+        probe = [self.tool("ml-eval"), "lm", "--compute", "bf16", "--model", "absent"]
+        said = subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, text=True).stderr
+        return both if "--compute bf16:" in said else [*both, Command(label + ", bf16", narrow, self.log)]
+
     def vectors(self, name, rows, dimension, every=SEGMENT_CHUNKS):
         path = self.path(f"{name}.vectors.mls")
         script = os.path.join(os.path.dirname(__file__), "shards.py")
@@ -146,7 +155,7 @@ def loading(inputs, peer):
 
 def decoder(inputs, peer):
     """forward training: ml-eval and ml-train."""
-    options, log, tokens = inputs.options, inputs.log, inputs.sizes.tokens
+    options, tokens = inputs.options, inputs.sizes.tokens
     chunks = inputs.chunks("decoder.mls", tokens)
     embeddings = inputs.make("decoder.embeddings.mls", "ml-embed", "--model", options.retriever, chunks)
     plan = inputs.make("decoder.plan.mls", "ml-index", embeddings)
@@ -157,7 +166,7 @@ def decoder(inputs, peer):
     evaluate = [inputs.tool("ml-eval"), "lm", *model, "-o", inputs.path("result.json")]
     yield Case(
         "forward, segments of 1024", "tokens/s", tokens,
-        [Command("ml-eval lm", [*evaluate, chunks], log),
+        [*inputs.with_bf16("ml-eval lm", [*evaluate, chunks]),
          peer("transformers, sdpa", "transformers", **given),
          peer("llama.cpp, F16", "llama_cpp", **given)],
         decoder_flops(0, False), SEGMENT)
@@ -165,7 +174,7 @@ def decoder(inputs, peer):
     memory = SEGMENT * (tokens - SEGMENT) / tokens
     yield Case(
         "forward, 1024 memory tokens", "tokens/s", tokens,
-        [Command("ml-eval lm --plan", [*evaluate, *layers, "--plan", plan, chunks], log),
+        [*inputs.with_bf16("ml-eval lm --plan", [*evaluate, *layers, "--plan", plan, chunks]),
          peer("MemLong in PyTorch", "memlong_evaluation", **given)],
         decoder_flops(memory, False), SEGMENT)
     train = [
@@ -173,7 +182,7 @@ def decoder(inputs, peer):
         "--train-also", "none", "--accumulation", 1, "--lora-dropout", 0, "-o", inputs.path("adapter"), chunks]
     yield Case(
         "training, stage 2, LoRA 32", "tokens/s", tokens,
-        [Command("ml-train", train, log), peer("MemLong in PyTorch", "memlong_training", **given)],
+        [*inputs.with_bf16("ml-train", train), peer("MemLong in PyTorch", "memlong_training", **given)],
         decoder_flops(memory, True), SEGMENT)
 
 

@@ -17,7 +17,7 @@ ARROWS = {
     "Safetensors": "",
     "ShardIO": "Safetensors CZstd CXXHash",
     "Records": "Safetensors ShardIO",
-    "Kernels": "COpenBLAS CKernels",
+    "Kernels": "COpenBLAS CKernels COneDNN",
     "Tokenization": "Weights CSentencePiece",
     "Chunking": "Tokenization",
     "Weights": "Safetensors",
@@ -28,7 +28,7 @@ ARROWS = {
     "Training": "Kernels Modeling",
     "Evaluation": "Safetensors Modeling Indexing",
     "ToolSupport": "ShardIO CZstd CZlib ArgumentParser",
-    "ModelSupport": "ToolSupport ShardIO Records Safetensors Weights Tokenization Modeling ArgumentParser",
+    "ModelSupport": "ToolSupport ShardIO Records Safetensors Weights Tokenization Kernels Modeling ArgumentParser",
     "TestSupport": "Safetensors",
 }
 # From outside the package; Kernels has no Foundation.

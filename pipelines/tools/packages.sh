@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# packages.sh: installs the Debian packages that are missing, and checks for Swift.
+# packages.sh [TRAIT,...]: installs the Debian packages that are missing, and checks for Swift.
 set -eu -o pipefail
 
 # A package is missing when its probe fails; what came from elsewhere (a python of one's own) serves.
@@ -17,6 +17,10 @@ needs=(
   "test -e /usr/include/stdlib.h=libc6-dev"
   "test -e /etc/ssl/certs/ca-certificates.crt=ca-certificates"
 )
+# Of the build's optional parts
+case ",${1:-}," in
+  *,OneDNN,*) needs+=("test -e /usr/include/oneapi/dnnl/dnnl.h=libdnnl-dev") ;; # products of bf16
+esac
 
 missing=()
 for need in "${needs[@]}"; do
