@@ -128,7 +128,7 @@ chunk-EVAL.options = $(chunk.common) $(or $(EVAL_WINDOWS),$(chunk.documents)) \
 
 train.chunks := $(TRAIN:%=$(R)/chunks/%.mls)
 eval.chunks := $(EVAL:%=$(R)/chunks/%.mls)
-is-parquet = $(filter %.parquet,$(call from,$1))
+is-parquet = $(findstring .parquet,$(call from,$1))
 files = $(if $(filter $1,$(hub-names)),$$$$(grep -o '^/[^ ]*' $(call receipt,$1)),$(call from,$1))
 rows = $(if $(is-parquet),pipelines/tools/parquet.sh '$(PYPI)' '$(or $($1.rows),all)' $(files) --)
 # $(eval $(call chunk,SET,NAME))

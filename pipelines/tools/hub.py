@@ -1,9 +1,10 @@
 """hub.py RECEIPTS NAME=ADDRESS…: fetches what the addresses name from the Hugging Face hub, checked.
 
-ADDRESS is hf://[datasets/]ORG/NAME@REVISION[/PATH]; PATH may have * and ? and [abc]. A model without PATH
-means the files that the tools read. Several addresses may share a NAME. RECEIPTS/NAME says what was
-fetched: the addresses, then a line a file: its path in the cache, its size, its digest; the file is only
-rewritten when that changes.
+ADDRESS is hf://[datasets/]ORG/NAME@REVISION[/PATH[:SIZE]]. PATH may have * and ? and [abc]; without a / it
+is sought in all folders. With SIZE (such as 3GB) only its first files, sorted, that have so many bytes. A
+model without PATH means the files that the tools read. Several addresses may share a NAME. RECEIPTS/NAME
+says what was fetched: the addresses, then a line a file: its path in the cache, its size, its digest; the
+file is only rewritten when that changes.
 
 The cache is the one of all Hugging Face clients (HF_HOME, HF_HUB_CACHE). HF_ENDPOINT names a mirror,
 HF_TOKEN opens what is gated. A download that broke off is gone on with. HF_HUB_OFFLINE=1 takes what the
@@ -16,6 +17,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 import urllib.parse
@@ -28,10 +30,14 @@ if not sys.stderr.isatty():
 
 import requests  # noqa: E402
 from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache  # noqa: E402
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled  # noqa: E402
+from huggingface_hub.errors import HfHubHTTPError  # noqa: E402
 from huggingface_hub.hf_api import RepoFile  # noqa: E402
 
-ADDRESS = re.compile(r"hf://(datasets/)?([\w.-]+/[\w.-]+)@([\w.%-]+)(?:/(.+))?")
+# What a broken connection loses at most; the client's own is 10 MB.
+constants.DOWNLOAD_CHUNK_SIZE = 1 << 20
+
+ADDRESS = re.compile(r"hf://(datasets/)?([\w.-]+/[\w.-]+)@([\w.%-]+)(?:/(.+?)(?::(\d+)([kMG]B))?)?")
+UNITS = {"kB": 10**3, "MB": 10**6, "GB": 10**9}
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # What the tools read of a model: the decoder's or the retriever's weights, configuration, vocabulary.
 SAFETENSORS = ["model*.safetensors", "model.safetensors.index.json"]
@@ -41,6 +47,7 @@ OTHERS = [
     "special_tokens_map.json", "sentencepiece.bpe.model", "vocab.txt", "vocab.json", "merges.txt",
     "modules.json", "sentence_bert_config.json", "*_Pooling/config.json",
 ]
+# In a row, none of which brings anything.
 ATTEMPTS = 5
 
 
@@ -54,8 +61,9 @@ class Repository:
     def __init__(self, address):
         match = ADDRESS.fullmatch(address)
         if not match:
-            raise Refusal(f"{address}: not hf://[datasets/]ORG/NAME@REVISION[/PATH]")
-        kind, self.name, revision, self.pattern = match.groups()
+            raise Refusal(f"{address}: not hf://[datasets/]ORG/NAME@REVISION[/PATH[:SIZE]]")
+        kind, self.name, revision, self.pattern, number, unit = match.groups()
+        self.limit = int(number) * UNITS[unit] if number else None
         self.kind = "dataset" if kind else "model"
         if kind and not self.pattern:
             raise Refusal(f"{address}: which files of the data set?")
@@ -79,7 +87,8 @@ class Repository:
                 self.look_into_hub(api)
             except (HfHubHTTPError, requests.RequestException) as error:
                 raise Refusal(f"{self.title}: {explanation(error)}") from error
-        if not self.files:
+        weights = any(matches(path, p) for path in self.files for p in SAFETENSORS + TORCH)
+        if not self.files or not self.pattern and not weights:
             place = "the cache" if constants.HF_HUB_OFFLINE else "the hub"
             raise Refusal(f"{self.title}: {place} has no {self.pattern or 'model'} there")
 
@@ -110,7 +119,11 @@ class Repository:
         wanted = [self.pattern]
         if not self.pattern:
             wanted = OTHERS + (SAFETENSORS if matching(SAFETENSORS) else TORCH)
-        self.files = {path: files[path] for path in sorted(matching(wanted))}
+        size = 0
+        for path in sorted(matching(wanted)):
+            if self.limit is None or size < self.limit:
+                self.files[path] = files[path]
+            size += facts(files[path])[0] if files[path] else os.path.getsize(self.cached(path))
 
     def cached(self, path):
         """The path of a file in the cache; None where it is not there."""
@@ -164,12 +177,14 @@ class Repository:
                     raise Refusal(
                         f"{self.title}: {path}: {explanation(error)}; run again to go on") from error
                 print(f"{path}: broke off, {amount(left)} left", file=sys.stderr, flush=True)
-                time.sleep(min(attempts, 3))
+                time.sleep(min(4 ** (attempts - 1) - 1, 60))
 
 
 def matches(path, pattern):
-    """fnmatch's patterns, part by part: * does not cross a /."""
+    """fnmatch's patterns, part by part: * does not cross a /. Without a / the last part is looked at."""
     parts, patterns = path.split("/"), pattern.split("/")
+    if len(patterns) == 1 and "*" in pattern:
+        parts = parts[-1:]
     return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
 
 
@@ -195,8 +210,10 @@ def refused(error):
 
 def explanation(error):
     response = getattr(error, "response", None)
+    if response is None and isinstance(error, requests.ConnectionError):
+        return f"{constants.ENDPOINT} cannot be reached"
     if response is None:
-        return f"{constants.ENDPOINT}: {type(error).__name__}: {' '.join(str(error).split())}"
+        return f"{constants.ENDPOINT}: {type(error).__name__}: {' '.join(str(error).split())[:160]}"
     text = f"{constants.ENDPOINT} answers {response.status_code}"
     if response.status_code in (401, 403):
         text += "; set HF_TOKEN to a token that may read it (and accept its terms on the hub)"
@@ -257,10 +274,10 @@ def main(receipts, *wanted):
             write_receipt(os.path.join(receipts, name), lines)
 
 
+# At once, without waiting for other downloads; what they have got so far stays.
+signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 try:
     main(*sys.argv[1:])
-except (Refusal, OfflineModeIsEnabled) as refusal:
-    print(f"hub.py: {refusal}", file=sys.stderr)
-    sys.exit(1)
-except KeyboardInterrupt:
-    sys.exit(130)
+except Refusal as refusal:
+    print(f"hub.py: {refusal}", file=sys.stderr, flush=True)
+    os._exit(1)
