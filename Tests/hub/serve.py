@@ -8,7 +8,8 @@ the tree of a repository, and its files with their commit, entity tag, size and 
 
 FILE tells what goes wrong, a line each, read anew at every request: `drop PATH N` closes the connection
 after N bytes of PATH, `kill PATH N` kills COMMAND then, `corrupt PATH` changes a byte, `size PATH N` pretends
-that it has N bytes, `token SECRET` wants that token. FILE.log gets a line for each file that is asked for: its path and from which byte on.
+that it has N bytes, `token SECRET` wants that token. FILE.log gets a line for each file that is asked for:
+its path and from which byte on.
 """
 
 import hashlib
@@ -142,7 +143,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
         if end:
             self.close_connection = True
             if end[0] == "kill":
-                time.sleep(0.3)  # to let it take what was sent
+                time.sleep(1)  # to let it take what was sent
                 self.server.command.kill()
 
 

@@ -13,8 +13,9 @@
 #   stage 1      475,000,000 / 25 = 220 days; on 64 such cores 7 days
 #   stage 2      475,000,000 / 34 = 160 days; on 64 such cores 5 days
 #   evaluation   PG19's 100 books are some 10 million tokens: 10 runs / 52 = 22 days; on 64 cores 17 hours
-# Memory: 6.9 GB of weights, as stored, and some GB; 16 GB will do. Disk: 13 GB fetched; chunks and
-# embeddings of 500,000,000 tokens are 4 GB and 12 GB.
+#   retriever    keys and queries of 500,000,000 tokens each, of 0.3 billion weights: a tenth of the training
+# Memory: 6.9 GB of weights, as stored, and some GB. Disk, beside what is fetched: a vector of 2 kB for each
+# of 3.9 million chunks and 0.5 million queries, 9 GB.
 
 # --- Models ----------------------------------------------------------------------------------
 
@@ -110,7 +111,7 @@ BOTH_STAGES := --accumulation 8 --lanes 1 --schedule warmup-log --warmup-steps 1
   --lora-dropout 0.05 --lora-targets q_proj,k_proj,v_proj,o_proj --train-also norm --seed 42
 # As described: retrieval in all layers above the memory layer. (Published: 14 to 25 too, but --use_cache keeps the
 # memory empty there, so that its stage 1 is plain LoRA training.)
-STAGE1_OPTIONS := $(BOTH_STAGES) --retrieval-layers 14-25 --weight-decay 0
+STAGE1_OPTIONS = $(BOTH_STAGES) --retrieval-layers 14-25 --weight-decay 0
 # As published. Stage 1's adapter is merged into the base, in training as in evaluation (the published
 # evaluation leaves it out).
-STAGE2_OPTIONS := $(BOTH_STAGES) --weight-decay 1e-4
+STAGE2_OPTIONS = $(BOTH_STAGES) --weight-decay 1e-4

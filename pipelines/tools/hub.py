@@ -123,7 +123,11 @@ class Repository:
         for path in sorted(matching(wanted)):
             if self.limit is None or size < self.limit:
                 self.files[path] = files[path]
-            size += facts(files[path])[0] if files[path] else os.path.getsize(self.cached(path))
+                size += self.size(path)
+
+    def size(self, path):
+        entry = self.files[path]
+        return facts(entry)[0] if entry else os.path.getsize(self.cached(path))
 
     def cached(self, path):
         """The path of a file in the cache; None where it is not there."""
@@ -233,9 +237,8 @@ def announce(repositories):
     """Says what there is to fetch; refuses where the disk cannot hold it."""
     sizes = {}
     for repository in repositories:
-        files = repository.files.values()
-        size = sum(facts(entry)[0] for entry in files if entry)
-        print(f"{repository.title}: {len(files)} files, {amount(size)}")
+        size = sum(map(repository.size, repository.files))
+        print(f"{repository.title}: {len(repository.files)} files, {amount(size)}")
         for path in repository.files:
             sizes[repository.folder, repository.commit, path] = repository.missing(path)
     cache, left = constants.HF_HUB_CACHE, sum(sizes.values())
