@@ -68,8 +68,8 @@ $(error $(filter $(TRAIN),$(EVAL)): for training and for evaluation both)
 endif
 
 # A text's files: NAME.from, else NAME with the first known suffix in $(TEXT).
-SUFFIXES_OF_TEXT := .jsonl .jsonl.zst .jsonl.gz .json .txt .parquet
-named = $(addprefix $(TEXT)/$1,$(SUFFIXES_OF_TEXT))
+text.suffixes := .jsonl .jsonl.zst .jsonl.gz .json .txt .parquet
+named = $(addprefix $(TEXT)/$1,$(text.suffixes))
 from = $(or $($1.from),$(firstword $(wildcard $(named)) $(named)))
 base-model.from := $(BASE_MODEL)
 retriever.from := $(RETRIEVER)
@@ -78,8 +78,8 @@ more.from := $(FETCH)
 # What is named hf://[datasets/]ORG/NAME@REVISION[/PATH] comes from the Hugging Face hub into the cache that its
 # clients share. $(CACHE)/fetched/$(PIPELINE)/NAME says which files these are; it is renewed when other ones
 # are wanted or when they are gone. Tools take a model by its name, without hf://.
-HUB := $(or $(HF_HUB_CACHE),$(HUGGINGFACE_HUB_CACHE),$(or $(HF_HOME),$(or \
-  $(XDG_CACHE_HOME),$(HOME)/.cache)/huggingface)/hub)
+HUB := $(abspath $(or $(HF_HUB_CACHE),$(HUGGINGFACE_HUB_CACHE),$(or $(HF_HOME),$(or \
+  $(XDG_CACHE_HOME),$(HOME)/.cache)/huggingface)/hub))
 model = $(patsubst hf://%,%,$1)
 hub-names := $(foreach name,base-model retriever more $(TRAIN) $(EVAL),$(if \
   $(filter hf://%,$(call from,$(name))),$(name)))
@@ -111,10 +111,10 @@ COMMON := $(if $(THREADS),--threads $(THREADS))
 
 # A stage's stamp holds its tool's word of $(BUILT) and its options. It is rewritten only when that
 # text changes, so an output depends on exactly the parameters that stand on its command line.
-#   $(eval $(call stamp,NAME,TOOL)), with the options in NAME.options
+#   $(eval $(call stamp,NAME,TOOL)), with the options in NAME.options and what else matters in NAME.beside
 define stamp
 $1.stamp := $(R)/stamps/$1
-$1.content := $$(strip $$(or $$(filter $2/%,$$(file <$(BUILT))),$2) $$($1.options))
+$1.content := $$(strip $$(or $$(filter $2/%,$$(file <$(BUILT))),$2) $$($1.options) $$($1.beside))
 $(R)/stamps/$1: $$(call changed,$(R)/stamps/$1,$$($1.content))
 	@mkdir -p $$(@D) && printf '%s\n' '$$(subst ','\'',$$($1.content))' >$$@
 endef
@@ -134,6 +134,7 @@ rows = $(if $(is-parquet),pipelines/tools/parquet.sh '$(PYPI)' '$(or $($1.rows),
 # $(eval $(call chunk,SET,NAME))
 define chunk
 chunk-$2.options = $(chunk-$1.options) $($2.options)
+chunk-$2.beside = $(call from,$2) $($2.rows)
 $(call stamp,chunk-$2,ml-chunk)
 $(R)/chunks/$2.mls: $(call input,$2) $(BASE) $(if $(FETCH),$(call input,more)) $(R)/stamps/chunk-$2
 	$(STAGE) '4/8 chunk $2' $$(@:.mls=.log) $(RUN) $(call rows,$2) $(BIN)/ml-chunk \

@@ -11,7 +11,7 @@ include pipelines/memlong-3b/config.mk
 # Rows of 4096 ids, three of which are enough.
 slimpajama.from := $(slimpajama.from:%:3GB=%:10kB)
 slimpajama.rows := 3
-TRAIN_TOKENS := 12000
+TRAIN_TOKENS := 8000
 
 EVAL_WINDOW := 1024
 EVAL_WINDOWS = --window $(EVAL_WINDOW) --last-context 128 --filter-length 2047 --bos
@@ -23,5 +23,5 @@ QUERY_TOKENS := 64
 BLOCK_TOKENS := 64
 # 256 chunks, too.
 MEMORY_TOKENS := 2048
-# 12000 x 0.95 / 64 / 8 = 22 steps.
+# 8000 x 0.95 / 64 / 8 = 15 steps.
 BOTH_STAGES := $(BOTH_STAGES:1000=4)

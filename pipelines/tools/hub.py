@@ -133,7 +133,7 @@ class Repository:
         """The path of a file in the cache; None where it is not there."""
         found = try_to_load_from_cache(
             self.name, path, revision=self.commit, repo_type=self.kind)
-        return found if isinstance(found, str) and os.path.exists(found) else None
+        return os.path.abspath(found) if isinstance(found, str) and os.path.exists(found) else None
 
     def missing(self, path):
         """Bytes still to be fetched of a file."""
@@ -169,8 +169,8 @@ class Repository:
         left, attempts = None, 0
         while True:
             try:
-                return hf_hub_download(
-                    self.name, path, repo_type=self.kind, revision=self.revision)
+                return os.path.abspath(
+                    hf_hub_download(self.name, path, repo_type=self.kind, revision=self.revision))
             except (requests.RequestException, OSError) as error:
                 broken = isinstance(error, requests.RequestException) or "Consistency" in str(error)
                 if not broken or refused(error):
