@@ -180,13 +180,13 @@ def sentences(number):
 
 def pg19(folder, duckdb):
     books = [{"short_book_title": f"Book {i}", "publication_date": 1900 + i, "url": "",
-              "text": " ".join(sentences(260 + 20 * i)) + "\n"} for i in range(2)]
+              "text": " ".join(sentences(130 + 10 * i)) + "\n"} for i in range(2)]
     parquet(duckdb, books, f"{folder}/data/test-00000-of-00001-29a571947c0b5ccc.parquet")
     write(folder, "data/train-00000-of-00023-0000000000000000.parquet", "not needed")
 
 
 def proof_pile(folder, _):
-    papers = [{"text": "\n".join(sentences(280)), "meta": {"config": "arxiv"}},
+    papers = [{"text": "\n".join(sentences(140)), "meta": {"config": "arxiv"}},
               {"text": "Too short for a window.", "meta": {"config": "arxiv"}}]
     os.makedirs(f"{folder}/test")
     with gzip.open(f"{folder}/test/proofpile_test.jsonl.gz", "wt") as file:
@@ -197,7 +197,7 @@ def proof_pile(folder, _):
 def wikitext(folder, duckdb):
     lines = []
     for i in range(12):
-        lines += ["", f" = Article {i} = \n", ""] + [f" {line} \n" for line in sentences(22)]
+        lines += ["", f" = Article {i} = \n", ""] + [f" {line} \n" for line in sentences(11)]
     rows = [{"text": line} for line in lines]
     parquet(duckdb, rows, f"{folder}/wikitext-103-raw-v1/test-00000-of-00001.parquet")
     write(folder, "wikitext-103-raw-v1/train-00000-of-00002.parquet", "not needed")

@@ -1,5 +1,6 @@
 # memlong-3b-tiny: memlong-3b in a minute, for trying a change. The same addresses, files, layers and
-# rates; models of random weights, generated texts and a sixteenth of every length. Its numbers mean nothing.
+# rates; models of random weights, generated texts, a sixteenth of the training's lengths and a thirty-second
+# of the windows'. Its numbers mean nothing.
 #
 #   Tests/hub/run.sh make PIPELINE=memlong-3b-tiny
 
@@ -11,11 +12,11 @@ include pipelines/memlong-3b/config.mk
 # Rows of 4096 ids, three of which are enough.
 slimpajama.from := $(slimpajama.from:%:3GB=%:10kB)
 slimpajama.rows := 3
-TRAIN_TOKENS := 8000
+TRAIN_TOKENS := 6000
 
-EVAL_WINDOW := 1024
-EVAL_WINDOWS = --window $(EVAL_WINDOW) --last-context 128 --filter-length 2047 --bos
-EVAL_QUERY_TOKENS := 128
+EVAL_WINDOW := 512
+EVAL_WINDOWS = --window $(EVAL_WINDOW) --last-context 64 --filter-length 1023 --bos
+EVAL_QUERY_TOKENS := 64
 
 CHUNK_TOKENS := 8
 SEGMENT_TOKENS := 64
@@ -23,5 +24,5 @@ QUERY_TOKENS := 64
 BLOCK_TOKENS := 64
 # 256 chunks, too.
 MEMORY_TOKENS := 2048
-# 8000 x 0.95 / 64 / 8 = 15 steps.
+# 6000 x 0.95 / 64 / 8 = 11 steps.
 BOTH_STAGES := $(BOTH_STAGES:1000=4)
