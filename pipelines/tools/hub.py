@@ -30,7 +30,7 @@ if not sys.stderr.isatty():
 
 import requests  # noqa: E402
 from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache  # noqa: E402
-from huggingface_hub.errors import HfHubHTTPError  # noqa: E402
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError  # noqa: E402
 from huggingface_hub.hf_api import RepoFile  # noqa: E402
 
 # What a broken connection loses at most; the client's own is 10 MB.
@@ -157,8 +157,8 @@ class Repository:
         actual = os.path.getsize(found), contents_digest(found, algorithm)
         if actual != (size, digest):
             # The blob goes, so that the next run fetches it anew.
-            os.remove(os.path.realpath(found))
-            os.remove(found)
+            for name in {os.path.realpath(found), found}:
+                os.remove(name)
             raise Refusal(
                 f"{self.title}: {path}: {actual[0]} bytes, {algorithm} {actual[1]}; the hub says "
                 f"{size}, {digest}; removed, run again")
@@ -172,8 +172,7 @@ class Repository:
                 return os.path.abspath(
                     hf_hub_download(self.name, path, repo_type=self.kind, revision=self.revision))
             except (requests.RequestException, OSError) as error:
-                broken = isinstance(error, requests.RequestException) or "Consistency" in str(error)
-                if not broken or refused(error):
+                if not is_passing(error):
                     raise Refusal(f"{self.title}: {path}: {explanation(error)}") from error
                 attempts = attempts + 1 if left == self.missing(path) else 1
                 left = self.missing(path)
@@ -207,14 +206,18 @@ def contents_digest(path, algorithm):
     return digest.hexdigest()
 
 
-def refused(error):
+def is_passing(error):
+    """Whether the next attempt may bring more: broken connections, a hub that is busy."""
     response = getattr(error, "response", None)
-    return response is not None and 400 <= response.status_code < 500
+    if response is not None:
+        return response.status_code in (408, 429) or response.status_code >= 500
+    connection = (requests.RequestException, LocalEntryNotFoundError)
+    return isinstance(error, connection) or "Consistency check failed" in str(error)
 
 
 def explanation(error):
     response = getattr(error, "response", None)
-    if response is None and isinstance(error, requests.ConnectionError):
+    if response is None and isinstance(error, (requests.ConnectionError, LocalEntryNotFoundError)):
         return f"{constants.ENDPOINT} cannot be reached"
     if response is None:
         return f"{constants.ENDPOINT}: {type(error).__name__}: {' '.join(str(error).split())[:160]}"
@@ -269,12 +272,12 @@ def main(receipts, *wanted):
     for repository in repositories:
         repository.look_up(api)
     announce(repositories)
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for name, addresses in names.items():
-            lines = [" ".join(addresses)]
-            for repository in addresses.values():
-                lines += pool.map(repository.fetch, repository.files)
-            write_receipt(os.path.join(receipts, name), lines)
+    pool = concurrent.futures.ThreadPoolExecutor(4)
+    for name, addresses in names.items():
+        lines = [" ".join(addresses)]
+        for repository in addresses.values():
+            lines += pool.map(repository.fetch, repository.files)
+        write_receipt(os.path.join(receipts, name), lines)
 
 
 # At once, without waiting for other downloads; what they have got so far stays.
