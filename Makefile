@@ -10,6 +10,8 @@ MAKEFLAGS += --no-builtin-rules
 
 PIPELINE ?= demo
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/memlong
+# Programs from PyPI that a recipe needs, installed once (pipelines/tools/pypi.txt).
+PYPI ?= $(CACHE)/pypi
 # Prefixes: of every tool of the pipeline (RUN='srun -n1 -c8'), and of the training alone.
 RUN ?=
 MPIRUN ?=
@@ -33,7 +35,8 @@ BUILT ?= .build/built
 BUILD_INPUTS ?= Package.swift $(shell find Sources -type f)
 
 # $(call changed,FILE,TEXT): FILE is FORCEd to be rewritten when it does not hold TEXT.
-changed = $(if $(subst x$(strip $2),,x$(strip $(file <$1))),FORCE)
+changed = $(call differ,$2,$(file <$1))
+differ = $(if $(subst x$(strip $1),,x$(strip $2)),FORCE)
 
 .build/packages: pipelines/tools/packages.sh $(call changed,.build/packages,$(TRAITS))
 	@echo '=== 1/8 packages ==='
@@ -65,8 +68,42 @@ $(AUSTEN) &: | .build/packages
 ifneq ($(filter $(TRAIN),$(EVAL)),)
 $(error $(filter $(TRAIN),$(EVAL)): for training and for evaluation both)
 endif
-RAW := $(patsubst %,$(TEXT)/%.jsonl,$(TRAIN) $(EVAL))
-MODELS := $(BASE_MODEL) $(RETRIEVER)/model.safetensors
+
+# A text's files: NAME.from, else NAME with the first known suffix in $(TEXT).
+text.suffixes := .jsonl .jsonl.zst .jsonl.gz .json .txt .parquet
+named = $(addprefix $(TEXT)/$1,$(text.suffixes))
+from = $(or $($1.from),$(firstword $(wildcard $(named)) $(named)))
+base-model.from := $(BASE_MODEL)
+retriever.from := $(RETRIEVER)
+more.from := $(FETCH)
+
+# What is named hf://[datasets/]ORG/NAME@REVISION[/PATH] comes from the Hugging Face hub into the cache that its
+# clients share. $(CACHE)/fetched/$(PIPELINE)/NAME says which files these are; it is renewed when other ones
+# are wanted or when they are gone. Tools take a model by its name, without hf://.
+HUB := $(abspath $(or $(HF_HUB_CACHE),$(HUGGINGFACE_HUB_CACHE),$(or $(HF_HOME),$(or \
+  $(XDG_CACHE_HOME),$(HOME)/.cache)/huggingface)/hub))
+model = $(patsubst hf://%,%,$1)
+hub-names := $(foreach name,base-model retriever more $(TRAIN) $(EVAL),$(if \
+  $(filter hf://%,$(call from,$(name))),$(name)))
+receipt = $(CACHE)/fetched/$(PIPELINE)/$1
+received = $(filter /%,$(file <$(call receipt,$1)))
+stale = $(call differ,$(call from,$1),$(filter hf://%,$(file <$(call receipt,$1)))) \
+  $(filter-out $(filter $(HUB)/%,$(wildcard $(call received,$1))),$(call received,$1))
+ifneq ($(hub-names),)
+$(foreach name,$(hub-names),$(call receipt,$(name))) &: $(if $(strip \
+    $(foreach name,$(hub-names),$(call stale,$(name)))),FORCE) | .build/packages
+	@echo '=== 3/8 fetch from the Hugging Face hub ==='
+	@pipelines/tools/pypi.sh '$(PYPI)' huggingface_hub
+	@'$(PYPI)/huggingface_hub/bin/python' pipelines/tools/hub.py '$(call receipt,)' $(foreach \
+	  name,$(hub-names),$(patsubst %,'$(name)=%',$(call from,$(name))))
+endif
+
+# What stages depend on: receipts, or the files themselves.
+input = $(if $(filter $1,$(hub-names)),$(call receipt,$1),$(call from,$1))
+BASE := $(call input,base-model)
+ENCODER := $(if $(filter retriever,$(hub-names)),$(call receipt,retriever),$(firstword \
+  $(wildcard $(RETRIEVER)/pytorch_model.bin) $(RETRIEVER)/model.safetensors))
+RAW := $(sort $(foreach name,$(TRAIN) $(EVAL) $(if $(FETCH),more),$(call input,$(name))))
 
 # --- Stages ----------------------------------------------------------------------------------
 
@@ -76,47 +113,56 @@ COMMON := $(if $(THREADS),--threads $(THREADS))
 
 # A stage's stamp holds its tool's word of $(BUILT) and its options. It is rewritten only when that
 # text changes, so an output depends on exactly the parameters that stand on its command line.
-#   $(eval $(call stamp,NAME,TOOL)), with the options in NAME.options
+#   $(eval $(call stamp,NAME,TOOL)), with the options in NAME.options and what else matters in NAME.beside
 define stamp
 $1.stamp := $(R)/stamps/$1
-$1.content := $$(strip $$(or $$(filter $2/%,$$(file <$(BUILT))),$2) $$($1.options))
+$1.content := $$(strip $$(or $$(filter $2/%,$$(file <$(BUILT))),$2) $$($1.options) $$($1.beside))
 $(R)/stamps/$1: $$(call changed,$(R)/stamps/$1,$$($1.content))
 	@mkdir -p $$(@D) && printf '%s\n' '$$(subst ','\'',$$($1.content))' >$$@
 endef
 
-# Chunks, a shard per text.
-chunk.common = --tokenizer $(BASE_MODEL) --chunk-tokens $(CHUNK_TOKENS) \
-  --segment-tokens $(SEGMENT_TOKENS) --pack $(PACK)
-chunk-train.options = $(chunk.common) --max-tokens $(TRAIN_TOKENS)
-chunk-eval.options = $(chunk.common) --max-tokens $(EVAL_TOKENS)
-$(foreach set,train eval,$(eval $(call stamp,chunk-$(set),ml-chunk)))
+# Chunks, a shard per text. Rows of Parquet come through a pipe.
+chunk.common = --tokenizer $(call model,$(BASE_MODEL)) --chunk-tokens $(CHUNK_TOKENS)
+chunk.documents = --segment-tokens $(SEGMENT_TOKENS) --pack $(PACK)
+chunk-TRAIN.options = $(chunk.common) $(chunk.documents) --max-tokens $(TRAIN_TOKENS)
+chunk-EVAL.options = $(chunk.common) $(or $(EVAL_WINDOWS),$(chunk.documents)) \
+  --max-tokens $(EVAL_TOKENS)
 
 train.chunks := $(TRAIN:%=$(R)/chunks/%.mls)
 eval.chunks := $(EVAL:%=$(R)/chunks/%.mls)
+is-parquet = $(findstring .parquet,$(call from,$1))
+files = $(if $(filter $1,$(hub-names)),$$$$(grep -o '^/[^ ]*' $(call receipt,$1)),$(call from,$1))
+rows = $(if $(is-parquet),pipelines/tools/parquet.sh '$(PYPI)' '$(or $($1.rows),all)' $(files) --)
+# $(eval $(call chunk,SET,NAME))
 define chunk
-$($1.chunks): $(R)/chunks/%.mls: $(TEXT)/%.jsonl $(BASE_MODEL) $(chunk-$1.stamp)
-	$(STAGE) '4/8 chunk $$*' $$(@:.mls=.log) $(RUN) $(BIN)/ml-chunk $$(chunk-$1.options) \
-	  $(COMMON) -o $$@ $$<
+chunk-$2.options = $(chunk-$1.options) $($2.options)
+chunk-$2.beside = $(call from,$2) $($2.rows)
+$(call stamp,chunk-$2,ml-chunk)
+$(R)/chunks/$2.mls: $(call input,$2) $(BASE) $(if $(FETCH),$(call input,more)) $(R)/stamps/chunk-$2
+	$(STAGE) '4/8 chunk $2' $$(@:.mls=.log) $(RUN) $(call rows,$2) $(BIN)/ml-chunk \
+	  $$(chunk-$2.options) $(COMMON) -o $$@ $(if $(call is-parquet,$2),-,$(call files,$2))
 endef
-$(foreach set,train eval,$(eval $(call chunk,$(set))))
+$(foreach set,TRAIN EVAL,$(foreach name,$($(set)),$(eval $(call chunk,$(set),$(name)))))
 
-# Embeddings, a shard per text and query protocol.
-embed.common = --model $(RETRIEVER) --query-tokens $(QUERY_TOKENS) --block-tokens $(BLOCK_TOKENS)
-embed-previous.options = $(embed.common) --query previous
-embed-current.options = $(embed.common) --query current
-$(foreach query,previous current,$(eval $(call stamp,embed-$(query),ml-embed)))
+# Embeddings, a shard per text and query protocol. A window's blocks are its segments.
+embed-TRAIN.blocks = --query-tokens $(QUERY_TOKENS) --block-tokens $(BLOCK_TOKENS)
+embed-EVAL.blocks = $(if $(EVAL_WINDOWS),$(EVAL_QUERY_TOKENS:%=--query-tokens %),$(embed-TRAIN.blocks))
 
-embeddings = $($1:%=$(R)/embeddings/%.$2.mls)
+# $(call embeddings,TEXTS,QUERY)
+embeddings = $(patsubst %,$(R)/embeddings/%.$2.mls,$1)
+# $(eval $(call embed,SET,QUERY))
 define embed
-$(call embeddings,$1,$2): $(R)/embeddings/%.$2.mls: $(R)/chunks/%.mls \
-    $(RETRIEVER)/model.safetensors $(embed-$2.stamp)
-	$(STAGE) '5/8 embed $$*, query $2' $$(@:.mls=.log) $(RUN) $(BIN)/ml-embed $$(embed-$2.options) \
-	  $(COMMON) -o $$@ $$<
+embed-$1-$2.options = --model $(call model,$(RETRIEVER)) $(embed-$1.blocks) --query $2
+$(call stamp,embed-$1-$2,ml-embed)
+$(call embeddings,$($1),$2): $(R)/embeddings/%.$2.mls: $(R)/chunks/%.mls $(ENCODER) \
+    $(R)/stamps/embed-$1-$2
+	$(STAGE) '5/8 embed $$*, query $2' $$(@:.mls=.log) $(RUN) $(BIN)/ml-embed \
+	  $$(embed-$1-$2.options) $(COMMON) -o $$@ $$<
 endef
 $(eval $(call embed,TRAIN,$(TRAIN_QUERY)))
 $(foreach query,previous current,$(eval $(call embed,EVAL,$(query))))
 
-# Plans: one for the training, four for the evaluation. The controls (recent, random) differ from
+# Plans: one for the training, four for each evaluation. The controls (recent, random) differ from
 # `previous` in what they select and in nothing else.
 index.common = --top-k $(TOP_K) --memory-tokens $(MEMORY_TOKENS) --eviction $(EVICTION) \
   --reset $(RESET)
@@ -125,20 +171,24 @@ index-recent.options = $(index.common) --select recent
 index-random.options = $(index.common) --select random
 $(foreach select,nearest recent random,$(eval $(call stamp,index-$(select),ml-index)))
 
-# $(eval $(call plan,PLAN,SET,QUERY,SELECT))
+# What is evaluated together: all of EVAL, or with EVAL_APART each text by itself.
+sets := $(if $(EVAL_APART),$(EVAL),eval)
+texts = $(if $(EVAL_APART),$1,$(EVAL))
+# $(eval $(call plan,PLAN,TEXTS,QUERY,SELECT))
 define plan
 $(R)/plans/$1.mls: $(call embeddings,$2,$3) $(index-$4.stamp)
 	$(STAGE) '6/8 index $1' $$(@:.mls=.log) $(RUN) $(BIN)/ml-index $$(index-$4.options) \
 	  $(COMMON) -o $$@ $(call embeddings,$2,$3)
 endef
-$(eval $(call plan,train,TRAIN,$(TRAIN_QUERY),nearest))
-$(eval $(call plan,eval.previous,EVAL,previous,nearest))
-$(eval $(call plan,eval.current,EVAL,current,nearest))
-$(eval $(call plan,eval.recent,EVAL,previous,recent))
-$(eval $(call plan,eval.random,EVAL,previous,random))
+$(eval $(call plan,train,$(TRAIN),$(TRAIN_QUERY),nearest))
+$(foreach set,$(sets), \
+  $(eval $(call plan,$(set).previous,$(call texts,$(set)),previous,nearest)) \
+  $(eval $(call plan,$(set).current,$(call texts,$(set)),current,nearest)) \
+  $(eval $(call plan,$(set).recent,$(call texts,$(set)),previous,recent)) \
+  $(eval $(call plan,$(set).random,$(call texts,$(set)),previous,random)))
 
 # Training: stage 1 warms up all layers, stage 2 trains the layers above the memory layer.
-train.common = --model $(BASE_MODEL) --memory-layer $(MEMORY_LAYER) --positions $(POSITIONS) \
+train.common = --model $(call model,$(BASE_MODEL)) --memory-layer $(MEMORY_LAYER) --positions $(POSITIONS) \
   --lora-rank $(LORA_RANK) --lora-alpha $(LORA_ALPHA)
 train-1.options = --stage 1 $(train.common) --learning-rate $(STAGE1_RATE) $(STAGE1_OPTIONS)
 train-2.options = --stage 2 $(train.common) --learning-rate $(STAGE2_RATE) \
@@ -159,14 +209,15 @@ define train
 	  --resume $(if $(CHECKPOINT_EVERY),--checkpoint-every $(CHECKPOINT_EVERY)) $(train.chunks)
 	@rm -rf $(call checkpoints,$1)
 endef
-$(call adapter.file,1): $(train.inputs) $(BASE_MODEL) $(train-1.stamp)
+$(call adapter.file,1): $(train.inputs) $(BASE) $(train-1.stamp)
 	$(call train,1)
-$(call adapter.file,2): $(train.inputs) $(call adapter.file,1) $(BASE_MODEL) $(train-2.stamp)
+$(call adapter.file,2): $(train.inputs) $(call adapter.file,1) $(BASE) $(train-2.stamp)
 	$(call train,2,--adapter $(call adapter,1))
 
 # Evaluation: base and trained, each without memory and with each of the four plans. What the memory
 # looks like stands in the trained adapter's config.json; the base is told.
-evaluate-off.options = --model $(BASE_MODEL) --protocol stream
+evaluate-off.options = --model $(call model,$(BASE_MODEL)) \
+  --protocol $(if $(EVAL_WINDOWS),window,stream)
 evaluate-base.options = $(evaluate-off.options) --memory-layer $(MEMORY_LAYER) \
   --retrieval-layers $(RETRIEVAL_LAYERS) --positions $(POSITIONS)
 evaluate-trained.options = $(evaluate-off.options) --adapter $(call adapter,2)
@@ -174,20 +225,24 @@ $(foreach system,off base trained,$(eval $(call stamp,evaluate-$(system),ml-eval
 
 plans := recent random previous current
 results :=
-# $(eval $(call evaluate,SYSTEM,MEMORY,OPTIONS,INPUTS,PLAN or nothing))
+# $(eval $(call evaluate,SYSTEM,MEMORY,OPTIONS,INPUTS,SET,PLAN or nothing))
 define evaluate
-results += $(R)/eval/$1.$2.json
-$(R)/eval/$1.$2.json: $(eval.chunks) $5 $4 $(BASE_MODEL) $(evaluate-$3.stamp)
+results += $(R)/eval/$(if $(EVAL_APART),$5/)$1.$2.json
+$(R)/eval/$(if $(EVAL_APART),$5/)$1.$2.json: $(patsubst %,$(R)/chunks/%.mls,$(call texts,$5)) \
+    $6 $4 $(BASE) $(evaluate-$3.stamp)
 	$(STAGE) '8/8 evaluate $1, memory $2' $$(@:.json=.log) $(RUN) $(BIN)/ml-eval lm \
-	  $$(evaluate-$3.options) $(COMMON) $(if $5,--plan $5) --scores $$(@:.json=.mls) -o $$@ \
-	  $(eval.chunks)
+	  $$(evaluate-$3.options) $(COMMON) $(if $6,--plan $6) --scores $$(@:.json=.mls) -o $$@ \
+	  $(patsubst %,$(R)/chunks/%.mls,$(call texts,$5))
 endef
-$(eval $(call evaluate,base,off,off))
+define evaluate-set
+$(eval $(call evaluate,base,off,off,,$1))
 $(foreach memory,$(plans),$(eval \
-  $(call evaluate,base,$(memory),base,,$(R)/plans/eval.$(memory).mls)))
-$(eval $(call evaluate,trained,off,trained,$(call adapter.file,2)))
+  $(call evaluate,base,$(memory),base,,$1,$(R)/plans/$1.$(memory).mls)))
+$(eval $(call evaluate,trained,off,trained,$(call adapter.file,2),$1))
 $(foreach memory,$(plans),$(eval \
-  $(call evaluate,trained,$(memory),trained,$(call adapter.file,2),$(R)/plans/eval.$(memory).mls)))
+  $(call evaluate,trained,$(memory),trained,$(call adapter.file,2),$1,$(R)/plans/$1.$(memory).mls)))
+endef
+$(foreach set,$(sets),$(call evaluate-set,$(set)))
 
 report.options = --title $(PIPELINE) --command 'make$(if $(filter-out demo,$(PIPELINE)), \
   PIPELINE=$(PIPELINE))'
@@ -222,11 +277,12 @@ all: build fetch ## build, fetch, run the pipeline, print its report
 	else $(MAKE) --no-print-directory pipeline; fi
 
 build: $(BUILT) ## install what is missing, build the tools
-fetch: $(MODELS) $(RAW) ## fetch the pipeline's models and text into the cache
+fetch: $(BASE) $(ENCODER) $(RAW) ## fetch the pipeline's models and text into the cache
 # In the order of the stages, so that one job runs them so.
-pipeline: $(train.chunks) $(eval.chunks) $(call embeddings,TRAIN,$(TRAIN_QUERY)) \
-  $(call embeddings,EVAL,previous) $(call embeddings,EVAL,current) $(R)/plans/train.mls \
-  $(plans:%=$(R)/plans/eval.%.mls) $(call adapter.file,1) $(call adapter.file,2) $(REPORT)
+pipeline: $(train.chunks) $(eval.chunks) $(call embeddings,$(TRAIN),$(TRAIN_QUERY)) \
+  $(call embeddings,$(EVAL),previous) $(call embeddings,$(EVAL),current) $(R)/plans/train.mls \
+  $(foreach set,$(sets),$(plans:%=$(R)/plans/$(set).%.mls)) $(call adapter.file,1) \
+  $(call adapter.file,2) $(REPORT)
 
 test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, PEFT where it is installed, the modules
 	Tests/cli/run.sh

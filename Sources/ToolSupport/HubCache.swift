@@ -1,7 +1,8 @@
 import Glibc
 
 /// The path of a model: what `name` names on disk, else the snapshot of `org/name` or
-/// `org/name@revision` in the local cache of the Hugging Face hub. Nothing is downloaded.
+/// `org/name@revision` in the local cache of the Hugging Face hub; without a revision that of `main`, or
+/// the only one there is. Nothing is downloaded.
 ///
 /// - Throws: `ToolError`, one line, for a hub name that is not there; it says where it was looked for
 ///   and how to fetch it. Any other path is given back for its reader to complain of.
@@ -73,7 +74,9 @@ struct HubCache {
           + "to fetch it: \(fetching(model))")
     }
     let revision = model.revision ?? "main"
-    let commit = firstLine(repository + "/refs/" + revision) ?? revision
+    // A commit that was fetched by its own name leaves no branch; then the only one there is meant.
+    let only = model.revision == nil ? onlyEntry(of: repository + "/snapshots") : nil
+    let commit = firstLine(repository + "/refs/" + revision) ?? only ?? revision
     let snapshot = repository + "/snapshots/" + commit
     guard !commit.contains("/"), access(snapshot, F_OK) == 0 else {
       throw ToolError(
@@ -85,6 +88,20 @@ struct HubCache {
 
   private func fetching(_ model: HubName) -> String {
     "hf download \(model.repository)" + (model.revision.map { " --revision \($0)" } ?? "")
+  }
+
+  /// The name of a folder's entry; nil where there are others or none.
+  private func onlyEntry(of folder: String) -> String? {
+    guard let directory = opendir(folder) else { return nil }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while names.count < 2, let entry = readdir(directory) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if !name.hasPrefix(".") { names.append(name) }
+    }
+    return names.count == 1 ? names[0] : nil
   }
 
   /// The first line of a small file; nil where there is none.

@@ -64,6 +64,19 @@ final class HubCacheTests: XCTestCase {
     }
   }
 
+  /// A commit fetched by its name leaves no `refs/main`.
+  func testTheOnlySnapshot() throws {
+    try withCache { folder in
+      setenv("HF_HUB_CACHE", folder + "/hub", 1)
+      let repository = folder + "/hub/models--org--pinned"
+      try makeFolder(repository + "/snapshots/ddd")
+      XCTAssertEqual(try resolveModel("org/pinned"), repository + "/snapshots/ddd")
+      XCTAssertThrowsError(try resolveModel("org/pinned@main"))
+      try makeFolder(repository + "/snapshots/eee")
+      XCTAssertThrowsError(try resolveModel("org/pinned"))
+    }
+  }
+
   func testWhatIsMissing() throws {
     try withCache { folder in
       setenv("HF_HUB_CACHE", folder + "/hub", 1)

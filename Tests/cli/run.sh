@@ -11,16 +11,16 @@
 # counts as a failure, so that nobody records by accident.
 #
 # Cases see: the tools in PATH; $MODEL and $RETRIEVER, the demo's models; $READY, a folder with
-# demo.jsonl, chunks.mls, embeddings.mls, plan.mls made once; $FIXTURES; $ROOT.
+# demo.jsonl, chunks.mls, embeddings.mls, plan.mls made once; $FIXTURES; $ROOT; $PYPI, what was installed from there.
 # A case with a line `# needs: NAME…` is skipped when a tool, a model or the kind of build that it names is
-# not there.
+# not there, or when the PACKAGE of a pypi:PACKAGE cannot be had.
 set -eu -o pipefail
 export LC_ALL=C
 here=$(cd "$(dirname "$0")" && pwd)
 export ROOT=${here%/Tests/cli} FIXTURES=${here%/cli}/Fixtures
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/memlong
 export MODEL=$cache/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf RETRIEVER=$cache/models/minilm
-export PATH=${BIN:-$ROOT/.build/release}:$PATH
+export PYPI=$cache/pypi PATH=${BIN:-$ROOT/.build/release}:$PATH
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 record=false
@@ -69,6 +69,10 @@ missing() {
       model) [ -e "$MODEL" ] || echo "$MODEL" ;;
       bf16) ! why=$(products) || echo "$need: $why" ;;
       no-bf16) products >/dev/null || echo "$need" ;;
+      pypi:*)
+        PIP_RETRIES=1 PIP_TIMEOUT=15 "$ROOT/pipelines/tools/pypi.sh" "$PYPI" "${need#*:}" >/dev/null 2>&1 ||
+          echo "${need#*:} from PyPI"
+        ;;
       retriever) [ -e "$RETRIEVER/config.json" ] || echo "$RETRIEVER" ;;
       *) echo "$need" ;;
     esac
