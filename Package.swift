@@ -15,6 +15,12 @@ let package = Package(
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    // Expressions of tokenizer.json, by the library that Hugging Face's tokenizers match them with
+    .systemLibrary(
+      name: "COniguruma", pkgConfig: "oniguruma", providers: [.apt(["libonig-dev"])]),
+    // Unicode normalisation forms that tokenizer.json asks for
+    .systemLibrary(
+      name: "CUTF8Proc", pkgConfig: "libutf8proc", providers: [.apt(["libutf8proc-dev"])]),
     // SIMD helpers that Swift cannot spell: headers only, inlined into Kernels
     .target(name: "CKernels"),
     // libsentencepiece is C++: a shim that Swift can call (Debian: libsentencepiece-dev)
@@ -28,7 +34,9 @@ let package = Package(
 
     // MARK: - Numerics and models
     .target(name: "Kernels", dependencies: ["COpenBLAS", "CKernels"]),
-    .target(name: "Tokenization", dependencies: ["Weights", "CSentencePiece"]),
+    .target(
+      name: "Tokenization",
+      dependencies: ["Weights", "Safetensors", "CSentencePiece", "COniguruma", "CUTF8Proc"]),
     .target(name: "Chunking", dependencies: ["Tokenization"]),  // documents to chunks of ids
     .target(name: "Weights", dependencies: ["Safetensors"]),
     .target(name: "Modeling", dependencies: ["Kernels", "Weights", "Safetensors"]),
