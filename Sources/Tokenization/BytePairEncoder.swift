@@ -6,8 +6,8 @@ struct BytePairModel: Sendable {
   var rankCount: Int
   /// Pieces that are tokens without being merged; nil where merges make all tokens.
   var wholePieces: ByteStringTable?
-  /// No merge reaches from another character to a space mark: a text can be cut before these.
-  var wordMark: [UInt8]?
+  /// Where a piece can be cut; nil for nowhere.
+  var words: WordBoundaries?
 }
 
 /// Encodes text with one thread's scratch memory and piece cache; `BytePairTokenizer` keeps a few.
@@ -71,8 +71,8 @@ final class BytePairEncoder: @unchecked Sendable {
   }
 
   private func encodePiece(_ piece: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
-    if let mark = model.wordMark {
-      encodePieces(of: piece, into: &ids) { Self.endOfWord($0, from: $1, to: $2, mark: mark) }
+    if let words = model.words {
+      encodePieces(of: piece, into: &ids) { words.endOfWord($0, from: $1, to: $2) }
     } else {
       encodePieces(of: piece, into: &ids) { _, _, end in end }
     }
@@ -94,20 +94,6 @@ final class BytePairEncoder: @unchecked Sendable {
       }
       start = end
     }
-  }
-
-  /// The end of a run of marks and what stands behind it up to the next mark.
-  private static func endOfWord(
-    _ base: UnsafePointer<UInt8>, from start: Int, to end: Int, mark: [UInt8]
-  ) -> Int {
-    func isMark(_ position: Int) -> Bool {
-      base[position] == mark[0] && position + mark.count <= end
-        && (1..<mark.count).allSatisfy { base[position + $0] == mark[$0] }
-    }
-    var position = start
-    while position < end && isMark(position) { position += mark.count }
-    while position < end && !isMark(position) { position += 1 }
-    return position
   }
 
   @inline(__always)

@@ -19,7 +19,7 @@ extension BytePairTokenizer {
     let (merges, rankCount) = try list.mergeTable(scores: scores)
     let mark = Array("\u{2581}".utf8)
     let bytes = list.idsOfByteTokens(fallback: true)
-    let cutsWords = list.cutsWords(before: mark)
+    let words = WordBoundaries(list, mark: mark, bytes: bytes)
     let marks = TextNormalizer(steps: [.replace(.literal([0x20]), mark)])
     let normalized = TextNormalizer(
       steps: (addsLeadingSpace ? [.prepend(mark)] : []) + marks.steps)
@@ -29,11 +29,11 @@ extension BytePairTokenizer {
           alphabet: SpellingAlphabet(
             characters: list.ids, idOfByte: bytes,
             unknown: list.kinds.firstIndex(of: .unknown).map { Int32($0) }, fusesUnknown: true),
-          merges: merges, rankCount: rankCount, wordMark: cutsWords ? mark : nil),
+          merges: merges, rankCount: rankCount, words: words),
         normalizer: normalized, steps: [], addedTokens: list.added.filter(\.isSpecial),
         normalizedTokens: list.added.filter { !$0.isSpecial }.map { $0.normalized(by: marks) },
         table: list.spaceMarkTable(mark: mark, bytes: bytes), addsLeadingSpace: addsLeadingSpace,
-        cutting: .of(wordsBeforeMark: cutsWords, addsLeadingSpace: addsLeadingSpace)),
+        cutting: .of(words: words, addsLeadingSpace: addsLeadingSpace)),
       identity: VocabularyIdentity(
         name: name, vocabularySize: tokens.count,
         digest: Self.digest(
@@ -58,7 +58,7 @@ extension BytePairTokenizer {
 
 extension BytePairTokenizer.Cutting {
   /// Of the SentencePiece family.
-  static func of(wordsBeforeMark: Bool, addsLeadingSpace: Bool) -> Self {
-    !wordsBeforeMark ? .nowhere : addsLeadingSpace ? .atSpace : .beforeSpace
+  static func of(words: WordBoundaries?, addsLeadingSpace: Bool) -> Self {
+    words == nil ? .nowhere : addsLeadingSpace ? .atSpace : .beforeSpace
   }
 }

@@ -32,7 +32,7 @@ extension TokenizerJSON {
         parts.addedTokens.append(added)
       }
     }
-    if let mark = parts.model.wordMark, parts.normalizedTokens.contains(where: { $0.holds(mark) }) {
+    if let mark = normalizer.spaceMark, parts.normalizedTokens.contains(where: { $0.holds(mark) }) {
       parts.cutting = .nowhere
     }
     return BytePairTokenizer(
@@ -67,7 +67,8 @@ extension TokenizerJSON {
     let mark = preTokenizer.mark?.bytes ?? normalizer.spaceMark
     let bytes = list.idsOfByteTokens(fallback: try model.flag("byte_fallback", or: false))
     let takesWhole = try model.flag("ignore_merges", or: false)
-    let cutsWords = !takesWhole && mark.map(list.cutsWords(before:)) ?? false
+    let words =
+      takesWhole ? nil : mark.flatMap { WordBoundaries(list, mark: $0, bytes: bytes) }
     let adds =
       preTokenizer.mark.map { $0.scheme != .never } ?? mark.map(normalizer.prepends) ?? false
     let isPlain =
@@ -78,10 +79,10 @@ extension TokenizerJSON {
           characters: list.ids, idOfByte: bytes, unknown: try unknown(list),
           fusesUnknown: try model.flag("fuse_unk", or: false)),
         merges: merges, rankCount: 0, wholePieces: takesWhole ? list.ids : nil,
-        wordMark: cutsWords ? mark : nil),
+        words: words),
       steps: preTokenizer.steps, addedTokens: [],
       table: list.spaceMarkTable(mark: mark, bytes: bytes), addsLeadingSpace: adds,
-      cutting: .of(wordsBeforeMark: cutsWords && isPlain, addsLeadingSpace: adds))
+      cutting: .of(words: isPlain ? words : nil, addsLeadingSpace: adds))
   }
 
   private func unknown(_ list: TokenList) throws -> Int32? {

@@ -22,7 +22,7 @@ struct PieceList {
         }
       }
     case .split(let split): apply(split)
-    case .prefixSpace: rewrite { piece, _ in piece.first == 0x20 ? piece : [0x20] + piece }
+    case .prefixSpace: rewrite { piece, _ in piece.first == 0x20 ? Array(piece) : [0x20] + piece }
     case .spaceMark(let mark, let scheme, let splits):
       rewrite { piece, isFirst in mark.marked(piece, scheme, isFirst: isFirst) }
       if splits { apply(PieceSplit(.literal(mark.bytes), .mergedWithNext)) }
@@ -30,14 +30,17 @@ struct PieceList {
   }
 
   /// Puts each piece through `body`, which also hears whether it begins the text.
-  private mutating func rewrite(_ body: (ArraySlice<UInt8>, Bool) -> ArraySlice<UInt8>) {
+  private mutating func rewrite(_ body: (UnsafeBufferPointer<UInt8>, Bool) -> [UInt8]) {
     var result = [UInt8]()
-    result.reserveCapacity(bytes.count + 4 * ends.count)
-    var start = 0
-    for index in ends.indices {
-      result += body(bytes[start..<ends[index]], beginsText && index == 0)
-      start = ends[index]
-      ends[index] = result.count
+    result.reserveCapacity(bytes.count + bytes.count / 2)
+    bytes.withUnsafeBufferPointer { bytes in
+      var start = 0
+      for index in ends.indices {
+        let piece = UnsafeBufferPointer(rebasing: bytes[start..<ends[index]])
+        result += body(piece, beginsText && index == 0)
+        start = ends[index]
+        ends[index] = result.count
+      }
     }
     bytes = result
   }
@@ -110,15 +113,10 @@ struct SpaceMark: Sendable {
   let bytes: [UInt8]
 
   fileprivate func marked(
-    _ piece: ArraySlice<UInt8>, _ scheme: Scheme, isFirst: Bool
-  ) -> ArraySlice<UInt8> {
-    var result = ArraySlice<UInt8>()
-    result.reserveCapacity(piece.count + piece.count / 2)
+    _ piece: UnsafeBufferPointer<UInt8>, _ scheme: Scheme, isFirst: Bool
+  ) -> [UInt8] {
     let isBegun = piece.first == 0x20 || piece.starts(with: bytes)
-    if !isBegun && (scheme == .always || scheme == .first && isFirst) { result += bytes }
-    for byte in piece {
-      if byte == 0x20 { result += bytes } else { result.append(byte) }
-    }
-    return result
+    let isMarked = !isBegun && (scheme == .always || scheme == .first && isFirst)
+    return piece.replacing(0x20, with: bytes, prefix: isMarked ? bytes : [])
   }
 }

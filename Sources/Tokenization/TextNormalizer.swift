@@ -30,14 +30,11 @@ struct TextNormalizer: Sendable {
     _ pattern: TextPattern, _ content: [UInt8], in text: [UInt8]
   ) -> [UInt8] {
     text.withUnsafeBufferPointer { bytes in
+      if case .literal(let literal) = pattern, literal.count == 1 {
+        return bytes.replacing(literal[0], with: content)
+      }
       var result = [UInt8]()
       result.reserveCapacity(text.count + text.count / 2)
-      if case .literal(let literal) = pattern, literal.count == 1 {
-        for byte in bytes {
-          if byte == literal[0] { result += content } else { result.append(byte) }
-        }
-        return result
-      }
       var last = 0
       pattern.matches(in: bytes) { match in
         result += bytes[last..<match.lowerBound]
@@ -84,7 +81,10 @@ enum UnicodeForm: String, Sendable {
 
   /// The text in this form. It must be UTF-8.
   func normalize(_ text: [UInt8]) -> [UInt8] {
-    if !text.contains(where: { $0 >= leastChangingByte }) { return text }
+    mayChange(text) ? mapped(text) : text
+  }
+
+  fileprivate func mapped(_ text: [UInt8]) -> [UInt8] {
     var form: UnsafeMutablePointer<UInt8>?
     let count = text.withUnsafeBufferPointer {
       utf8proc_map($0.baseAddress, $0.count, &form, options)
@@ -95,6 +95,50 @@ enum UnicodeForm: String, Sendable {
     return Array(UnsafeBufferPointer(start: form, count: count))
   }
 
-  /// The least first byte of a scalar that the form may change: below U+0300 all are composed.
-  private var leastChangingByte: UInt8 { self == .composed ? 0xcc : 0x80 }
+  private func mayChange(_ text: [UInt8]) -> Bool {
+    if self != .composed { return text.contains { $0 >= 0x80 } }
+    return text.withUnsafeBufferPointer { bytes in
+      guard let base = bytes.baseAddress else { return false }
+      var position = 0
+      while position < bytes.count {
+        // All below U+0300 are composed.
+        if base[position] < 0xcc {
+          position += 1
+          continue
+        }
+        let (scalar, length) = UTF8Text.scalar(base, at: position)
+        if ComposedScalars.shared.mayChange(scalar) { return true }
+        position += length
+      }
+      return false
+    }
+  }
+}
+
+/// Which scalars NFC may change, or join to the one before.
+private struct ComposedScalars {
+  static let shared = ComposedScalars()
+
+  private static let end: UInt32 = 0x30000  // no scalar above decomposes
+  private var flags = [Bool](repeating: false, count: Int(end))
+
+  private init() {
+    // Jamo that join to a syllable.
+    for scalar in 0x1161...0x1175 { flags[scalar] = true }
+    for scalar in 0x11a8...0x11c2 { flags[scalar] = true }
+    for value in 0xc0..<Self.end {
+      guard let scalar = Unicode.Scalar(value) else { continue }
+      if scalar.properties.canonicalCombiningClass != .notReordered { flags[Int(value)] = true }
+      if (0xac00...0xd7a3).contains(value) { continue }
+      let text = Array(String(scalar).utf8)
+      let parts = UnicodeForm.decomposed.mapped(text)
+      if parts == text { continue }
+      let scalars = String(decoding: parts, as: UTF8.self).unicodeScalars
+      for part in scalars.dropFirst() { flags[Int(part.value)] = true }
+      if UnicodeForm.composed.mapped(text) != text { flags[Int(value)] = true }
+    }
+  }
+
+  @inline(__always)
+  func mayChange(_ scalar: UInt32) -> Bool { scalar < Self.end && flags[Int(scalar)] }
 }

@@ -1,3 +1,25 @@
+extension UnsafeBufferPointer<UInt8> {
+  /// The bytes behind `prefix`, with `content` in place of each `byte`.
+  func replacing(_ byte: UInt8, with content: [UInt8], prefix: [UInt8] = []) -> [UInt8] {
+    let found = reduce(0) { $0 + ($1 == byte ? 1 : 0) }
+    let size = prefix.count + count + found * (content.count - 1)
+    return [UInt8](unsafeUninitializedCapacity: size) { result, used in
+      used = size
+      _ = result.update(fromContentsOf: prefix)
+      var position = prefix.count
+      for index in indices {
+        if self[index] == byte {
+          for offset in content.indices { result[position + offset] = content[offset] }
+          position += content.count
+        } else {
+          result[position] = self[index]
+          position += 1
+        }
+      }
+    }
+  }
+}
+
 /// Places where a text can be cut whatever the tokenizer makes of the parts.
 extension UTF8Text {
   /// Parts that end between an ASCII letter and a space, or a line feed where `atLines`; of about

@@ -84,27 +84,6 @@ struct TokenList {
     return table
   }
 
-  /// True where no token reaches from another character to a mark, and the mark is a token: a text
-  /// then has the ids of its parts that begin with marks.
-  func cutsWords(before mark: [UInt8]) -> Bool {
-    id(mark) >= 0
-      && !tokens.contains { token in
-        let bytes = Array(token.utf8)
-        var isInWord = false
-        var position = 0
-        while position < bytes.count {
-          if bytes[position...].starts(with: mark) {
-            if isInWord { return true }
-            position += mark.count
-          } else {
-            isInWord = true
-            position += 1
-          }
-        }
-        return false
-      }
-  }
-
   // MARK: - What they decode to
 
   /// Bytes in GPT-2's spelling, control and user-defined tokens as they stand.

@@ -24,6 +24,15 @@ public enum TokenizerFiles {
     }
   }
 
+  /// The tokenizer of a tokenizer.json.
+  /// - Parameter configuration: of the tokenizer_config.json beside it.
+  /// - Throws: `TokenizerError`.
+  public static func tokenizer(
+    json bytes: UnsafeRawBufferPointer, configuration: JSONValue = .object([:]), name: String = ""
+  ) throws -> any Tokenizer {
+    try TokenizerJSON(bytes, configuration: configuration).tokenizer(name: name)
+  }
+
   /// The digest that chunks of this file's or folder's tokenizer carry; nil for a folder without.
   public static func digest(path: String) throws -> String? {
     guard let file = try find(path) else { return nil }
@@ -68,7 +77,7 @@ public enum TokenizerFiles {
       }
     }
     return try file.withBytes {
-      try TokenizerJSON($0, configuration: configuration).tokenizer(name: name)
+      try tokenizer(json: $0, configuration: configuration, name: name)
     }
   }
 
