@@ -26,7 +26,7 @@ extension TokenizerJSON {
     parts.normalizer = normalizer.steps.isEmpty ? nil : normalizer
     for token in addedTokens {
       let added = token.token(id: vocabulary.id(of: token))
-      if token.isNormalized && parts.normalizer != nil {
+      if token.isNormalized {
         parts.normalizedTokens.append(added.normalized(by: normalizer))
       } else {
         parts.addedTokens.append(added)

@@ -43,7 +43,7 @@ def trained(pre_tokenizer, normalizer=None, added=(), **options):
     """A byte-level tokenizer of 300 merges."""
     tokenizer = Tokenizer(models.BPE(**options))
     tokenizer.pre_tokenizer = pre_tokenizer
-    if normalizer:
+    if normalizer is not None:
         tokenizer.normalizer = normalizer
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -83,13 +83,13 @@ def byte_level_cases():
     yield "other-inverted", trained(byte_level(split(r"\s?\p{L}+|\p{N}", "removed", True)), normalizers.NFKD())
 
 
-def scored():
-    """A byte-pair SentencePiece model of 700 pieces, with bytes and two user-defined pieces."""
+def scored(symbols=()):
+    """A byte-pair SentencePiece model of 700 pieces, among them all bytes and the user-defined ones given."""
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(PROSE.split("\n")), model_writer=model, model_type="bpe", vocab_size=700,
         byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False,
-        user_defined_symbols=["<|user|>", "▁▁"], minloglevel=2, num_threads=1,
+        user_defined_symbols=symbols, minloglevel=2, num_threads=1,
     )
     return model.getvalue()
 
@@ -104,17 +104,17 @@ def merges(pieces, scores):
     return [(left, right) for _, left, right in sorted(found, key=lambda merge: -merge[0])]
 
 
-def character_case(pieces, scores, normalizer=None, pre_tokenizer=None, fallback=True, fuse=True, normalized=False):
+def character_case(pieces, scores, normalizer=None, pre_tokenizer=None, added=(), fallback=True, fuse=True, normalized=False):
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
     tokenizer = Tokenizer(models.BPE(
         vocab=vocabulary, merges=merges(pieces, scores), unk_token="<unk>", fuse_unk=fuse, byte_fallback=fallback
     ))
     special = [AddedToken(text, special=True, normalized=normalized) for text in ("<unk>", "<s>", "</s>")]
     tokenizer.add_special_tokens(special)
-    tokenizer.add_tokens([AddedToken(text, normalized=True) for text in ("<|user|>", "▁▁")])
-    if normalizer:
+    tokenizer.add_tokens(list(added))
+    if normalizer is not None:
         tokenizer.normalizer = normalizer
-    if pre_tokenizer:
+    if pre_tokenizer is not None:
         tokenizer.pre_tokenizer = pre_tokenizer
     tokenizer.decoder = decoders.Sequence([
         decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)
@@ -129,12 +129,13 @@ def character_cases(pieces, scores):
     metaspace = pre_tokenizers.Metaspace
     yield "legacy", character_case(pieces, scores, prepend)
     yield "legacy-normalized", character_case(pieces, scores, prepend, normalized=True)
-    yield "first", character_case(pieces, scores, None, metaspace("▁", prepend_scheme="first", split=False))
+    added = [AddedToken("<|user|>", normalized=False, rstrip=True), AddedToken("  ", normalized=True)]
+    yield "first", character_case(pieces, scores, None, metaspace("▁", prepend_scheme="first", split=False), added)
     yield "always", character_case(
         pieces, scores, None, metaspace("▁", prepend_scheme="always", split=True), fallback=False, fuse=False
     )
     never = pre_tokenizers.Split(" ", "merged_with_previous")
-    yield "never", character_case(pieces, scores, spaces, never, fallback=False)
+    yield "never", character_case(pieces, scores, spaces, never, added, fallback=False)
 
 
 def word_piece():
@@ -172,13 +173,32 @@ def write_byte_level_gguf(path, rule):
     )
 
 
+def write_scored(folder, name, texts, symbols=()):
+    """A SentencePiece model and its GGUF; returns its pieces, their scores and the ids of the texts."""
+    model = scored(symbols)
+    open(f"{folder}/{name}.model", "wb").write(model)
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+    count = range(processor.get_piece_size())
+    pieces, scores = list(map(processor.id_to_piece, count)), list(map(processor.get_score, count))
+    kinds = [
+        2 if processor.is_unknown(id) else 3 if processor.is_control(id) else 6 if processor.is_byte(id)
+        else 4 if pieces[id] in symbols else 1 for id in count
+    ]
+    write_gguf(
+        f"{folder}/{name}.gguf", "llama", token_list=pieces, token_scores=scores, token_types=kinds,
+        bos_token_id=1, eos_token_id=2,
+    )
+    return pieces, scores, {"text": processor.encode(texts)}
+
+
 def main(folder):
     os.makedirs(f"{folder}/llama", exist_ok=True)
     os.makedirs(f"{folder}/bert", exist_ok=True)
     texts = [text for text in NASTY if len(text) <= 200] + list(random_texts(40, seed=2))
     cases = {}
 
-    def record(name, tokenizer):
+    def record(name, path):
+        tokenizer = Tokenizer.from_file(path)  # once read, its added tokens are normalised
         cases[name] = {}
         for special in ("parse", "text"):
             tokenizer.encode_special_tokens = special == "text"
@@ -186,38 +206,27 @@ def main(folder):
 
     for name, tokenizer in byte_level_cases():
         tokenizer.save(f"{folder}/{name}.json", pretty=False)
-        record(f"{name}.json", tokenizer)
+        record(f"{name}.json", f"{folder}/{name}.json")
         if not name.startswith("other"):
             write_byte_level_gguf(f"{folder}/{name}.json", name)
 
-    model = scored()
-    open(f"{folder}/llama/tokenizer.model", "wb").write(model)
-    processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-    count = range(processor.get_piece_size())
-    pieces, scores = list(map(processor.id_to_piece, count)), list(map(processor.get_score, count))
+    pieces, scores, cases["llama/tokenizer.model"] = write_scored(f"{folder}/llama", "tokenizer", texts)
+    cases["llama/tokenizer.gguf"] = cases["llama/tokenizer.model"]
+    _, _, cases["user.model"] = write_scored(folder, "user", texts, ["<|user|>", "▁▁", "\n\n"])
+    cases["user.gguf"] = cases["user.model"]
     for name, tokenizer in character_cases(pieces, scores):
         tokenizer.save(f"{folder}/{name}.json", pretty=False)
-        record(f"{name}.json", tokenizer)
+        record(f"{name}.json", f"{folder}/{name}.json")
     # The folder of a model: both files, and what the configuration names.
     os.replace(f"{folder}/legacy.json", f"{folder}/llama/tokenizer.json")
     cases["llama"] = cases.pop("legacy.json")
-    cases["llama/tokenizer.model"] = {"text": processor.encode(texts)}
     configuration = {"bos_token": "<unk>", "eos_token": {"content": "</s>"}}
     json.dump(configuration, open(f"{folder}/llama/tokenizer_config.json", "w"))
-    kinds = [
-        2 if processor.is_unknown(id) else 3 if processor.is_control(id) else 6 if processor.is_byte(id)
-        else 4 if pieces[id] in ("<|user|>", "▁▁") else 1 for id in count
-    ]
-    write_gguf(
-        f"{folder}/llama/llama.gguf", "llama", token_list=pieces, token_scores=scores, token_types=kinds,
-        bos_token_id=1, eos_token_id=2,
-    )
-    cases["llama/llama.gguf"] = cases["llama/tokenizer.model"]
 
     tokenizer, words = word_piece()
     tokenizer.save(f"{folder}/bert/tokenizer.json", pretty=False)
     open(f"{folder}/bert/vocab.txt", "w", encoding="utf-8").writelines(f"{word}\n" for word in words)
-    record("bert", tokenizer)
+    record("bert", f"{folder}/bert/tokenizer.json")
     del cases["bert"]["text"]  # the package has no such mode for texts of WordPiece's own tokens
     with open(f"{folder}/cases.json", "w", encoding="utf-8") as file:
         json.dump({"texts": texts, "cases": cases}, file, separators=(",", ":"))
