@@ -20,6 +20,12 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     // For the trait OneDNN alone: nothing else imports it. Debian's libdnnl-dev has no .pc file.
     .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+    // Expressions of tokenizer.json, by the library that Hugging Face's tokenizers match them with
+    .systemLibrary(
+      name: "COniguruma", pkgConfig: "oniguruma", providers: [.apt(["libonig-dev"])]),
+    // Unicode normalisation forms that tokenizer.json asks for
+    .systemLibrary(
+      name: "CUTF8Proc", pkgConfig: "libutf8proc", providers: [.apt(["libutf8proc-dev"])]),
     // SIMD helpers that Swift cannot spell: headers only, inlined into Kernels
     .target(name: "CKernels"),
     // libsentencepiece is C++: a shim that Swift can call (Debian: libsentencepiece-dev)
@@ -37,7 +43,9 @@ let package = Package(
       dependencies: [
         "COpenBLAS", "CKernels", .target(name: "COneDNN", condition: .when(traits: ["OneDNN"])),
       ]),
-    .target(name: "Tokenization", dependencies: ["Weights", "CSentencePiece"]),
+    .target(
+      name: "Tokenization",
+      dependencies: ["Weights", "Safetensors", "CSentencePiece", "COniguruma", "CUTF8Proc"]),
     .target(name: "Chunking", dependencies: ["Tokenization"]),  // documents to chunks of ids
     .target(name: "Weights", dependencies: ["Safetensors"]),
     .target(name: "Modeling", dependencies: ["Kernels", "Weights", "Safetensors"]),

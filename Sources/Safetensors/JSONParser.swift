@@ -12,6 +12,14 @@ extension JSONValue {
     }
   }
 
+  /// As above, where objects under the names in `listed` become arrays of `[key, value]` in the text's
+  /// order: a dictionary takes keys that differ in their code points alone ("é") for one.
+  public init(parsing bytes: UnsafeRawBufferPointer, listed: Set<String>) throws {
+    var parser = JSONParser(bytes: bytes)
+    parser.listed = listed
+    self = try parser.document()
+  }
+
   public init(parsing text: String) throws {
     var text = text
     self = try text.withUTF8 { try JSONValue(parsing: UnsafeRawBufferPointer($0)) }
@@ -28,6 +36,7 @@ private struct JSONParser {
   let bytes: UnsafeRawBufferPointer
   var position = 0
   var depth = 0
+  var listed: Set<String> = []
 
   init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
@@ -66,7 +75,7 @@ private struct JSONParser {
     }
   }
 
-  mutating func nested(_ body: (inout JSONParser) throws -> JSONValue) throws -> JSONValue {
+  mutating func nested<Value>(_ body: (inout JSONParser) throws -> Value) throws -> Value {
     guard depth < 256 else { throw failure("more than 256 nested levels") }
     depth += 1
     defer { depth -= 1 }
@@ -90,14 +99,40 @@ private struct JSONParser {
       return .object(members)
     }
     while true {
+      let key = try self.key()
       skipSpace()
-      guard current == UInt8(ascii: "\"") else { throw failure("a key is expected") }
-      let key = try string()
-      skipSpace()
-      guard current == UInt8(ascii: ":") else { throw failure("':' is expected") }
-      position += 1
-      members[key] = try value()
+      if listed.contains(key) && current == UInt8(ascii: "{") {
+        members[key] = .array(try nested { try $0.pairs() })
+      } else {
+        members[key] = try value()
+      }
       if try closes(with: UInt8(ascii: "}")) { return .object(members) }
+    }
+  }
+
+  /// A member's key and the colon behind it.
+  mutating func key() throws -> String {
+    skipSpace()
+    guard current == UInt8(ascii: "\"") else { throw failure("a key is expected") }
+    let key = try string()
+    skipSpace()
+    guard current == UInt8(ascii: ":") else { throw failure("':' is expected") }
+    position += 1
+    return key
+  }
+
+  /// An object's members in order, each as `[key, value]`.
+  mutating func pairs() throws -> [JSONValue] {
+    var pairs: [JSONValue] = []
+    skipSpace()
+    if current == UInt8(ascii: "}") {
+      position += 1
+      return pairs
+    }
+    while true {
+      let key = try self.key()
+      pairs.append(.array([.string(key), try value()]))
+      if try closes(with: UInt8(ascii: "}")) { return pairs }
     }
   }
 

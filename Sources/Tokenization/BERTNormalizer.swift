@@ -41,12 +41,18 @@ struct BERTNormalizer: Sendable {
   }
 
   private func strip(_ scalars: inout [UInt32]) {
-    var decomposed = [UInt32]()
-    decomposed.reserveCapacity(scalars.count)
-    for scalar in scalars { CanonicalDecomposition.shared.append(scalar, to: &decomposed) }
-    CanonicalDecomposition.shared.reorder(&decomposed)
-    decomposed.removeAll { classes.flags($0) & ScalarClasses.nonspacingMark != 0 }
-    scalars = decomposed
+    var text = [UInt8]()
+    text.reserveCapacity(2 * scalars.count)
+    for scalar in scalars { UTF8Text.append(scalar, to: &text) }
+    scalars.removeAll(keepingCapacity: true)
+    UnicodeForm.decomposed.normalize(text).withUnsafeBufferPointer { bytes in
+      var position = 0
+      while position < bytes.count {
+        let (scalar, length) = UTF8Text.scalar(bytes.baseAddress!, at: position)
+        if classes.flags(scalar) & ScalarClasses.nonspacingMark == 0 { scalars.append(scalar) }
+        position += length
+      }
+    }
   }
 
   /// Scalar by scalar, without context: no final sigma, as Rust's `char::to_lowercase`.

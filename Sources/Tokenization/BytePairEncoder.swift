@@ -1,3 +1,15 @@
+/// The merges of a byte-pair vocabulary and what they begin with.
+struct BytePairModel: Sendable {
+  var alphabet: SpellingAlphabet
+  var merges: PairTable
+  /// Every rank of `merges` is below it.
+  var rankCount: Int
+  /// Pieces that are tokens without being merged; nil where merges make all tokens.
+  var wholePieces: ByteStringTable?
+  /// Where a piece can be cut; nil for nowhere.
+  var words: WordBoundaries?
+}
+
 /// Encodes text with one thread's scratch memory and piece cache; `BytePairTokenizer` keeps a few.
 ///
 /// The cache never changes a result: the ids of a piece depend on the piece alone.
@@ -13,20 +25,17 @@ final class BytePairEncoder: @unchecked Sendable {
     var ids = SIMD4<Int32>(repeating: -1)
   }
 
-  private let merges: PairTable
-  private let mergeCount: Int
-  private let idOfByte: [Int32]
-  private let preTokenizer: PreTokenizer
+  private let model: BytePairModel
+  private let steps: [PreTokenizationStep]
   private let cache: UnsafeMutablePointer<CacheEntry>
   private let symbols: UnsafeMutablePointer<Int32>
   private let values: UnsafeMutablePointer<UInt64>
+  private var queue: MergeQueue
 
-  /// `idOfByte`: the id of each of the 256 bytes, negative where the vocabulary lacks it.
-  init(merges: PairTable, mergeCount: Int, idOfByte: [Int32], preTokenizer: PreTokenizer) {
-    self.merges = merges
-    self.mergeCount = mergeCount
-    self.idOfByte = idOfByte
-    self.preTokenizer = preTokenizer
+  init(_ model: BytePairModel, steps: [PreTokenizationStep]) {
+    self.model = model
+    self.steps = steps
+    queue = MergeQueue(ranks: model.rankCount)
     cache = .allocate(capacity: 1 << Self.cacheBits)
     cache.initialize(repeating: CacheEntry(), count: 1 << Self.cacheBits)
     symbols = .allocate(capacity: Self.shortPiece)
@@ -39,12 +48,45 @@ final class BytePairEncoder: @unchecked Sendable {
     values.deallocate()
   }
 
-  /// Appends the ids of UTF-8 text without special tokens.
-  func encode(_ text: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
+  /// Appends the ids of normalised UTF-8 text without added tokens.
+  /// - Parameter beginsText: the text is not the continuation of another.
+  func encode(
+    _ text: UnsafeBufferPointer<UInt8>, beginsText: Bool, into ids: inout [Int32]
+  ) {
+    if case .scan(let preTokenizer)? = steps.first, steps.count == 1 {
+      return encodePieces(of: text, into: &ids) {
+        preTokenizer.endOfPiece($0, from: $1, to: $2)
+      }
+    }
+    if steps.isEmpty { return encodePiece(text, into: &ids) }
+    var pieces = PieceList(text, beginsText: beginsText)
+    for step in steps { pieces.apply(step) }
+    pieces.bytes.withUnsafeBufferPointer { bytes in
+      var start = 0
+      for end in pieces.ends {
+        encodePiece(UnsafeBufferPointer(rebasing: bytes[start..<end]), into: &ids)
+        start = end
+      }
+    }
+  }
+
+  private func encodePiece(_ piece: UnsafeBufferPointer<UInt8>, into ids: inout [Int32]) {
+    if let words = model.words {
+      encodePieces(of: piece, into: &ids) { words.endOfWord($0, from: $1, to: $2) }
+    } else {
+      encodePieces(of: piece, into: &ids) { _, _, end in end }
+    }
+  }
+
+  @inline(__always)
+  private func encodePieces(
+    of text: UnsafeBufferPointer<UInt8>, into ids: inout [Int32],
+    endOfPiece: (UnsafePointer<UInt8>, Int, Int) -> Int
+  ) {
     guard let base = text.baseAddress else { return }
     var start = 0
     while start < text.count {
-      let end = preTokenizer.endOfPiece(base, from: start, to: text.count)
+      let end = endOfPiece(base, start, text.count)
       if end - start <= 15 {
         appendCached(base + start, count: end - start, readable: text.count - start, to: &ids)
       } else {
@@ -111,17 +153,15 @@ final class BytePairEncoder: @unchecked Sendable {
   private func appendMerged(
     _ piece: UnsafePointer<UInt8>, count: Int, to ids: inout [Int32]
   ) {
+    if let whole = model.wholePieces {
+      let id = whole.id(UnsafeBufferPointer(start: piece, count: count))
+      if id >= 0 { return ids.append(id) }
+    }
     if count > Self.shortPiece {
       mergeLong(piece, count: count, into: &ids)
       return
     }
-    var length = 0
-    for index in 0..<count {
-      let id = idOfByte[Int(piece[index])]
-      if id < 0 { continue }
-      symbols[length] = id
-      length += 1
-    }
+    let length = model.alphabet.spell(piece, count: count, into: symbols)
     mergeShort(length)
     for index in 0..<mergedLength { ids.append(symbols[index]) }
   }
@@ -134,12 +174,13 @@ final class BytePairEncoder: @unchecked Sendable {
     var length = symbolCount
     // values[i] is the merge of symbols i and i + 1.
     for index in 0..<max(length - 1, 0) {
-      values[index] = merges.merge(symbols[index], symbols[index + 1])
+      values[index] = model.merges.merge(symbols[index], symbols[index + 1])
     }
     while length > 1 {
       var best = PairTable.none
       var at = 0
-      for index in 0..<length - 1 where values[index] < best {
+      // By rank alone: two merges of one rank are taken from left to right.
+      for index in 0..<length - 1 where values[index] >> 32 < best >> 32 {
         best = values[index]
         at = index
       }
@@ -150,8 +191,8 @@ final class BytePairEncoder: @unchecked Sendable {
         symbols[index] = symbols[index + 1]
         values[index - 1] = values[index]
       }
-      if at > 0 { values[at - 1] = merges.merge(symbols[at - 1], symbols[at]) }
-      if at < length - 1 { values[at] = merges.merge(symbols[at], symbols[at + 1]) }
+      if at > 0 { values[at - 1] = model.merges.merge(symbols[at - 1], symbols[at]) }
+      if at < length - 1 { values[at] = model.merges.merge(symbols[at], symbols[at + 1]) }
     }
     mergedLength = length
   }
@@ -163,37 +204,36 @@ final class BytePairEncoder: @unchecked Sendable {
     _ piece: UnsafePointer<UInt8>, count: Int, into ids: inout [Int32]
   ) {
     precondition(count < Int32.max, "a piece of 2 GiB")
-    let list = UnsafeMutablePointer<Symbol>.allocate(capacity: count + 1)
+    let spelling = UnsafeMutablePointer<Int32>.allocate(capacity: count)
+    let length = model.alphabet.spell(piece, count: count, into: spelling)
+    let list = UnsafeMutablePointer<Symbol>.allocate(capacity: length + 1)
     defer { list.deallocate() }
-    var length = 0
-    for index in 0..<count {
-      let id = idOfByte[Int(piece[index])]
-      if id < 0 { continue }
-      list[length] = Symbol(
-        id: id, previous: Int32(length - 1), next: Int32(length + 1))
-      length += 1
+    for index in 0..<length {
+      list[index] = Symbol(
+        id: spelling[index], previous: Int32(index - 1), next: Int32(index + 1))
     }
+    spelling.deallocate()
     let end = Int32(length)
-    var queue = MergeQueue(ranks: mergeCount)
+    queue.reset()
     for position in 0..<max(length - 1, 0) {
-      let value = merges.merge(list[position].id, list[position + 1].id)
+      let value = model.merges.merge(list[position].id, list[position + 1].id)
       if value != PairTable.none { queue.add(rank: Int(value >> 32), position: Int32(position)) }
     }
     while let (rank, position) = queue.next() {
       let at = Int(position)
       let right = Int(list[at].next)
       guard list[at].id >= 0, right < length else { continue }
-      let value = merges.merge(list[at].id, list[right].id)
+      let value = model.merges.merge(list[at].id, list[right].id)
       guard value != PairTable.none, Int(value >> 32) == rank else { continue }
       list[at].id = Int32(truncatingIfNeeded: value)
       list[at].next = list[right].next
       list[right].id = -1
       if list[at].next < end {
         list[Int(list[at].next)].previous = position
-        offer(list, left: position, right: list[at].next, to: &queue)
+        offer(list, left: position, right: list[at].next)
       }
       if list[at].previous >= 0 {
-        offer(list, left: list[at].previous, right: position, to: &queue)
+        offer(list, left: list[at].previous, right: position)
       }
     }
     var position: Int32 = 0
@@ -211,9 +251,9 @@ final class BytePairEncoder: @unchecked Sendable {
 
   @inline(__always)
   private func offer(
-    _ list: UnsafeMutablePointer<Symbol>, left: Int32, right: Int32, to queue: inout MergeQueue
+    _ list: UnsafeMutablePointer<Symbol>, left: Int32, right: Int32
   ) {
-    let value = merges.merge(list[Int(left)].id, list[Int(right)].id)
+    let value = model.merges.merge(list[Int(left)].id, list[Int(right)].id)
     if value != PairTable.none { queue.add(rank: Int(value >> 32), position: left) }
   }
 }

@@ -1,98 +1,56 @@
 import Synchronization
 
-/// The byte-level byte-pair tokenizer of the GPT-2 family, from the arrays a GGUF file stores.
+/// A byte-pair tokenizer: the byte-level one of the GPT-2 family, or the one of the SentencePiece
+/// family, from the arrays of a GGUF file or from a tokenizer.json.
 ///
-/// Gives the ids of Hugging Face's `tokenizers` (`BPE` behind `ByteLevel`). A byte that the
-/// vocabulary has no token for is left out, as it is there.
+/// Gives the ids of Hugging Face's `tokenizers` (`BPE`). What the vocabulary has no token for, nor
+/// bytes, nor an unknown token, is left out, as it is there.
 public struct BytePairTokenizer: Tokenizer {
   public let identity: VocabularyIdentity
   public let beginningOfSequence: Int32?
   public let endOfSequence: Int32?
+  public var addsLeadingSpace: Bool { parts.addsLeadingSpace }
 
-  private let preTokenizer: PreTokenizer
-  private let merges: PairTable
-  private let mergeCount: Int
-  private let idOfByte: [Int32]
-  private let controlMatcher: SpecialTokenMatcher  // control and user-defined tokens
-  private let userMatcher: SpecialTokenMatcher  // user-defined tokens alone
-  private let bytesOfTokens: [UInt8]
-  private let offsetOfToken: [Int]
-  private let isControl: [Bool]
+  /// What a tokenizer is made of.
+  struct Parts: Sendable {
+    var model: BytePairModel
+    var normalizer: TextNormalizer?
+    var steps: [PreTokenizationStep]
+    /// Found in the text as it comes.
+    var addedTokens: [AddedToken]
+    /// Found in the text between these, once it is normalised.
+    var normalizedTokens: [AddedToken] = []
+    var table: TokenTable
+    var addsLeadingSpace = false
+    var cutting: Cutting
+  }
+
+  /// Where a text may be cut without a change of its ids.
+  enum Cutting: Sendable {
+    case nowhere
+    /// Between an ASCII letter and a space: a piece always ends there.
+    case beforeSpace
+    /// The same, and before a line feed.
+    case beforeSpaceOrLine
+    /// At a single space between two ASCII letters, which is left out: each part gets one again.
+    case atSpace
+  }
+
+  private let parts: Parts
+  private let matcher: SpecialTokenMatcher
+  private let normalizedMatcher: SpecialTokenMatcher
   private let encoders = EncoderPool()
 
-  /// The pre-tokenizers known here, by llama.cpp's names.
-  public static let preTokenizers = ["gpt-2", "smollm"]
-
-  /// The token types of GGUF that matter here; the rest are vocabulary like any other.
-  private enum TokenType {
-    static let control = 3, userDefined = 4
-  }
-
-  /// - Parameters:
-  ///   - tokens: by id, in the byte-to-character spelling of GPT-2 (`Ġ` is a space).
-  ///   - merges: `left right`, lowest rank first.
-  ///   - tokenTypes: GGUF's token types by id; 3 (control) and 4 (user-defined) are special.
-  ///     A user-defined token is found in text always, a control token when asked for.
-  ///   - preTokenizer: one of `preTokenizers`.
-  public init(
-    tokens: [String], merges: [String], tokenTypes: [Int], preTokenizer: String,
-    name: String = "", beginningOfSequence: Int32? = nil, endOfSequence: Int32? = nil
-  ) throws {
-    guard Self.preTokenizers.contains(preTokenizer) else {
-      throw TokenizerError(
-        "pre-tokenizer \(preTokenizer) is not known (known: "
-          + "\(Self.preTokenizers.joined(separator: ", ")))")
-    }
-    guard tokenTypes.count == tokens.count else {
-      throw TokenizerError("\(tokens.count) tokens but \(tokenTypes.count) token types")
-    }
-    guard !tokens.isEmpty, tokens.count <= 1 << 24, merges.count <= 1 << 24 else {
-      throw TokenizerError("a vocabulary of \(tokens.count) tokens, \(merges.count) merges")
-    }
-    identity = VocabularyIdentity(
-      name: name, vocabularySize: tokens.count,
-      digest: Self.digest(
-        tokens: tokens, merges: merges, tokenTypes: tokenTypes, preTokenizer: preTokenizer))
+  init(
+    _ parts: Parts, identity: VocabularyIdentity, beginningOfSequence: Int32?,
+    endOfSequence: Int32?
+  ) {
+    self.parts = parts
+    self.identity = identity
     self.beginningOfSequence = beginningOfSequence
     self.endOfSequence = endOfSequence
-    self.preTokenizer = PreTokenizer(individualDigits: preTokenizer == "smollm")
-
-    let idOfToken = ByteStringTable(minimumCapacity: tokens.count)
-    for (id, token) in tokens.enumerated() {
-      var token = token
-      token.withUTF8 { idOfToken.insert($0, id: Int32(id)) }
-    }
-    let alphabet = ByteAlphabet()
-    idOfByte = alphabet.characters.map { character in
-      Array(String(character).utf8).withUnsafeBufferPointer { idOfToken.id($0) }
-    }
-    self.merges = try Self.table(of: merges, idOfToken)
-    mergeCount = merges.count
-
-    func special(_ types: Set<Int>) -> SpecialTokenMatcher {
-      SpecialTokenMatcher(
-        zip(tokens, tokenTypes).enumerated().compactMap { id, token in
-          types.contains(token.1) ? (token.0, Int32(id)) : nil
-        })
-    }
-    controlMatcher = special([TokenType.control, TokenType.userDefined])
-    userMatcher = special([TokenType.userDefined])
-    isControl = tokenTypes.map { $0 == TokenType.control }
-    (bytesOfTokens, offsetOfToken) = Self.bytes(of: tokens, types: tokenTypes, alphabet)
-  }
-
-  /// The `digest` of the tokenizer that these arrays make.
-  public static func digest(
-    tokens: [String], merges: [String], tokenTypes: [Int], preTokenizer: String
-  ) -> String {
-    var fingerprint = Fingerprint()
-    fingerprint.combine("byte-pair")
-    fingerprint.combine(preTokenizer)
-    fingerprint.combine(tokens)
-    fingerprint.combine(merges)
-    fingerprint.combine(tokenTypes.count)
-    for type in tokenTypes { fingerprint.combine(type) }
-    return fingerprint.hexadecimal
+    matcher = SpecialTokenMatcher(parts.addedTokens)
+    normalizedMatcher = SpecialTokenMatcher(parts.normalizedTokens)
   }
 
   // MARK: - Encoding
@@ -104,114 +62,68 @@ public struct BytePairTokenizer: Tokenizer {
       let repaired = UTF8Text.repaired(text, from: first)
       return repaired.withUnsafeBufferPointer { encode($0, specialTokens: specialTokens) }
     }
-    let encoder =
-      encoders.take()
-      ?? BytePairEncoder(
-        merges: merges, mergeCount: mergeCount, idOfByte: idOfByte, preTokenizer: preTokenizer)
+    let encoder = encoders.take() ?? BytePairEncoder(parts.model, steps: parts.steps)
     defer { encoders.give(encoder) }
     var ids = [Int32]()
     ids.reserveCapacity(text.count / 3)
-    let matcher = specialTokens == .parse ? controlMatcher : userMatcher
+    let asText = specialTokens == .text
     matcher.split(
-      text, text: { encoder.encode($0, into: &ids) }, special: { ids.append($0) })
+      text, asText: asText,
+      text: { text, start in
+        encode(text, beginsText: start == 0, asText: asText, encoder, into: &ids)
+      },
+      token: { ids.append($0) })
     return ids
   }
 
-  /// Cuts text so that the ids of the parts, one after the other, are the ids of the whole:
-  /// between an ASCII letter and white space, where a piece always ends.
-  /// Each part has about `size` bytes, or more where there is no such place.
+  /// A stretch of text between added tokens.
+  private func encode(
+    _ text: UnsafeBufferPointer<UInt8>, beginsText: Bool, asText: Bool,
+    _ encoder: BytePairEncoder, into ids: inout [Int32]
+  ) {
+    guard let normalizer = parts.normalizer else {
+      return find(in: text, beginsText: beginsText, asText: asText, encoder, into: &ids)
+    }
+    normalizer.normalize(text).withUnsafeBufferPointer {
+      find(in: $0, beginsText: beginsText, asText: asText, encoder, into: &ids)
+    }
+  }
+
+  /// A stretch of normalised text: its own added tokens and what is between them.
+  private func find(
+    in text: UnsafeBufferPointer<UInt8>, beginsText: Bool, asText: Bool,
+    _ encoder: BytePairEncoder, into ids: inout [Int32]
+  ) {
+    if normalizedMatcher.isEmpty {
+      return encoder.encode(text, beginsText: beginsText, into: &ids)
+    }
+    normalizedMatcher.split(
+      text, asText: asText,
+      text: { encoder.encode($0, beginsText: beginsText && $1 == 0, into: &ids) },
+      token: { ids.append($0) })
+  }
+
   public func independentParts(
     of text: UnsafeBufferPointer<UInt8>, size: Int
   ) -> [Range<Int>] {
-    if text.count <= size || controlMatcher.mayHoldWhiteSpace { return [0..<text.count] }
-    var parts = [Range<Int>]()
-    var start = 0
-    var position = size
-    while position < text.count {
-      let isLetter = (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(text[position - 1] | 0x20)
-      if isLetter && (text[position] == 0x20 || text[position] == 0x0a) {
-        parts.append(start..<position)
-        start = position
-        position += size
-      } else {
-        position += 1
-      }
+    if text.count <= size || parts.cutting == .nowhere || matcher.mayHoldWhiteSpace
+      || normalizedMatcher.mayHoldWhiteSpace
+    {
+      return [0..<text.count]
     }
-    parts.append(start..<text.count)
-    return parts
+    if parts.cutting == .atSpace { return UTF8Text.partsAtSpaces(of: text, size: size) }
+    return UTF8Text.partsBeforeSpaces(
+      of: text, size: size, atLines: parts.cutting == .beforeSpaceOrLine)
   }
 
   // MARK: - Decoding
 
+  /// The tokens' bytes. The space that was put before the text is kept, since the ids may be from
+  /// the middle of one (see `addsLeadingSpace`).
   public func decode(
     _ ids: some Sequence<Int32>, skippingSpecialTokens: Bool
   ) -> [UInt8] {
-    ids.withContiguousStorageIfAvailable {
-      decode($0, skippingSpecialTokens: skippingSpecialTokens)
-    }
-      ?? Array(ids).withUnsafeBufferPointer {
-        decode($0, skippingSpecialTokens: skippingSpecialTokens)
-      }
-  }
-
-  private func decode(
-    _ ids: UnsafeBufferPointer<Int32>, skippingSpecialTokens: Bool
-  ) -> [UInt8] {
-    var result = [UInt8]()
-    result.reserveCapacity(5 * ids.count)
-    bytesOfTokens.withUnsafeBufferPointer { bytes in
-      for id in ids {
-        guard id >= 0, Int(id) < isControl.count else { continue }
-        if skippingSpecialTokens && isControl[Int(id)] { continue }
-        let range = offsetOfToken[Int(id)]..<offsetOfToken[Int(id) + 1]
-        result.append(contentsOf: UnsafeBufferPointer(rebasing: bytes[range]))
-      }
-    }
-    return result
-  }
-
-  // MARK: - Tables
-
-  private static func table(
-    of merges: [String], _ idOfToken: ByteStringTable
-  ) throws -> PairTable {
-    let table = PairTable(minimumCapacity: merges.count)
-    var joined = [UInt8]()
-    for (rank, merge) in merges.enumerated() {
-      joined.removeAll(keepingCapacity: true)
-      joined += Array(merge.utf8)
-      let space = joined.firstIndex(of: 0x20) ?? joined.count
-      if space < joined.count { joined.remove(at: space) }
-      let (left, right, merged) = joined.withUnsafeBufferPointer { bytes in
-        (
-          idOfToken.id(UnsafeBufferPointer(rebasing: bytes[..<space])),
-          idOfToken.id(UnsafeBufferPointer(rebasing: bytes[space...])), idOfToken.id(bytes)
-        )
-      }
-      guard left >= 0, right >= 0, merged >= 0 else {
-        throw TokenizerError("merge \(rank) (\(merge)) has no tokens in the vocabulary")
-      }
-      table.insert(left: left, right: right, rank: rank, merged: merged)
-    }
-    return table
-  }
-
-  /// The bytes of all tokens one after the other, and where each starts.
-  private static func bytes(
-    of tokens: [String], types: [Int], _ alphabet: ByteAlphabet
-  ) -> ([UInt8], [Int]) {
-    var bytes = [UInt8]()
-    var offsets = [0]
-    offsets.reserveCapacity(tokens.count + 1)
-    for (token, type) in zip(tokens, types) {
-      if type == TokenType.control || type == TokenType.userDefined {
-        bytes += Array(token.utf8)
-      } else {
-        alphabet.append(token, to: &bytes)
-      }
-      offsets.append(bytes.count)
-    }
-    return (bytes, offsets)
+    parts.table.decode(ids, skippingSpecialTokens: skippingSpecialTokens)
   }
 }
 

@@ -19,6 +19,12 @@ struct MergeQueue {
     bucketOfRank = [Int32](repeating: -1, count: count)
   }
 
+  /// Forgets the ranks of the piece before, which has been merged to the end.
+  mutating func reset() {
+    for bucket in buckets { bucketOfRank[bucket.rank] = -1 }
+    buckets.removeAll(keepingCapacity: true)
+  }
+
   /// Offers the pair at `position`.
   mutating func add(rank: Int, position: Int32) {
     var index = Int(bucketOfRank[rank])

@@ -1,6 +1,8 @@
 /// What the tokenizers ask about a Unicode scalar, as one byte of flags in a two-level table.
 ///
-/// Built once, on first use, from the standard library's Unicode data (a few milliseconds).
+/// Built once, on first use, from the standard library's Unicode data (a few milliseconds), without the
+/// scalars that are younger than the data of the published tokenizers: letters and numbers are those of
+/// Unicode 14 (Oniguruma 6.9.8), what BERT's tokenizer asks for is of Unicode 8.
 final class ScalarClasses: @unchecked Sendable {
   static let shared = ScalarClasses()
 
@@ -62,20 +64,21 @@ final class ScalarClasses: @unchecked Sendable {
     let properties = scalar.properties
     // asked only where there can be any: looking a property up is what the table costs
     var white: UInt8 { properties.isWhitespace ? space : 0 }
+    var age: Int { properties.age?.major ?? 0 }
     switch properties.generalCategory {
     case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter:
-      return letter
+      return age <= 14 ? letter : 0
     case .decimalNumber, .letterNumber, .otherNumber:
-      return number
+      return age <= 14 ? number : 0
     case .nonspacingMark:
-      return nonspacingMark
+      return age <= 8 ? nonspacingMark : 0
     case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation,
       .initialPunctuation, .finalPunctuation, .otherPunctuation:
-      return punctuation
+      return age <= 8 ? punctuation : 0
     case .control:
       return control | white
     case .format, .privateUse, .surrogate:
-      return control
+      return age <= 8 ? control : 0
     case .spaceSeparator, .lineSeparator, .paragraphSeparator:
       return white
     default:

@@ -2,10 +2,7 @@ import CSentencePiece
 
 /// The spellings of a SentencePiece model's tokens as the bytes that they decode to.
 struct SentencePieceTable {
-  /// By token id.
-  private(set) var spellings: [(range: Range<Int>, isSpecial: Bool)] = []
-  /// Of all spellings, one after the other.
-  private(set) var bytes: [UInt8] = []
+  private(set) var table = TokenTable()
   /// Special tokens as they are spelt.
   private(set) var special: [(text: String, id: Int32)] = []
   /// True when a piece has a space behind something else: a merge may then reach across words.
@@ -35,14 +32,12 @@ struct SentencePieceTable {
   }
 
   private mutating func appendSpecial(_ text: String) {
-    special.append((text, Int32(spellings.count)))
-    let start = bytes.count
-    bytes += Array(text.utf8)
-    spellings.append((start..<bytes.count, true))
+    special.append((text, Int32(table.count)))
+    table.append(Array(text.utf8), isSpecial: true)
   }
 
   private mutating func append(_ spelling: [UInt8]) {
-    let start = bytes.count
+    var bytes = [UInt8]()
     var position = 0
     var onlySpaces = true
     while position < spelling.count {
@@ -57,6 +52,6 @@ struct SentencePieceTable {
         position += 1
       }
     }
-    spellings.append((start..<bytes.count, false))
+    table.append(bytes)
   }
 }

@@ -17,11 +17,6 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
   public let endOfSequence: Int32?
   public let addsLeadingSpace: Bool
 
-  private enum Spelling {
-    case text(Range<Int>)
-    case special(Range<Int>)
-  }
-
   /// A text is encoded in parts of about so many bytes where it can be cut: merging takes
   /// more time per byte the longer the text is.
   private static let partSize = 1024
@@ -30,8 +25,7 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
   private let ids: Ids
   private let unknown: Int32
   private let canBeCut: Bool
-  private let spellings: [Spelling]  // by id
-  private let bytes: [UInt8]  // of all spellings
+  private let table: TokenTable
   private let matcher: SpecialTokenMatcher
 
   /// - Parameter model: the bytes of a serialised `ModelProto`.
@@ -44,12 +38,11 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
     self.model = model
     self.ids = ids
     let pieces = sentencepiece_size(model)
-    let table = SentencePieceTable(model, pieces: pieces, ids: ids)
-    spellings = table.spellings.map { $0.isSpecial ? .special($0.range) : .text($0.range) }
-    self.bytes = table.bytes
-    matcher = SpecialTokenMatcher(table.special)
+    let spellings = SentencePieceTable(model, pieces: pieces, ids: ids)
+    table = spellings.table
+    matcher = SpecialTokenMatcher(spellings.special)
     addsLeadingSpace = outline.addsDummyPrefix
-    canBeCut = outline.kind == .bytePair && outline.addsDummyPrefix && !table.crossesWords
+    canBeCut = outline.kind == .bytePair && outline.addsDummyPrefix && !spellings.crossesWords
     unknown = ids == .fairseq ? 3 : sentencepiece_unknown(model)
     beginningOfSequence = ids == .fairseq ? 0 : Self.present(sentencepiece_beginning(model))
     endOfSequence = ids == .fairseq ? 2 : Self.present(sentencepiece_end(model))
@@ -59,7 +52,7 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
     fingerprint.combine(ids.rawValue)
     for byte in bytes { fingerprint.combine(byte: byte) }
     identity = VocabularyIdentity(
-      name: name, vocabularySize: spellings.count, digest: fingerprint.hexadecimal)
+      name: name, vocabularySize: table.count, digest: fingerprint.hexadecimal)
   }
 
   deinit { sentencepiece_close(model) }
@@ -86,7 +79,7 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
     if specialTokens == .text {
       appendParts(text)
     } else {
-      matcher.split(text, text: appendParts, special: { result.append($0) })
+      matcher.split(text, text: { text, _ in appendParts(text) }, token: { result.append($0) })
     }
     return result
   }
@@ -97,30 +90,10 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
     matcher.mayHoldWhiteSpace ? [0..<text.count] : cut(text, size: size)
   }
 
-  /// Parts between ASCII letters with a single space between them. That space is in no part: the
-  /// library puts one before each, and merges do not reach from a letter to a space.
+  /// The library puts the space before each part again, and merges do not reach from a letter to a
+  /// space.
   private func cut(_ text: UnsafeBufferPointer<UInt8>, size: Int) -> [Range<Int>] {
-    guard canBeCut else { return [0..<text.count] }
-    var parts = [Range<Int>]()
-    var start = 0
-    var position = max(size, 1)
-    while position + 1 < text.count {
-      if text[position] == 0x20 && Self.isLetter(text[position - 1])
-        && Self.isLetter(text[position + 1])
-      {
-        parts.append(start..<position)
-        start = position + 1
-        position = start + max(size, 1)
-      } else {
-        position += 1
-      }
-    }
-    parts.append(start..<text.count)
-    return parts
-  }
-
-  private static func isLetter(_ byte: UInt8) -> Bool {
-    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+    canBeCut ? UTF8Text.partsAtSpaces(of: text, size: size) : [0..<text.count]
   }
 
   private func append(_ text: UnsafeBufferPointer<UInt8>, to result: inout [Int32]) {
@@ -151,14 +124,6 @@ public final class SentencePieceTokenizer: Tokenizer, @unchecked Sendable {
   public func decode(
     _ ids: some Sequence<Int32>, skippingSpecialTokens: Bool
   ) -> [UInt8] {
-    var result = [UInt8]()
-    for id in ids {
-      guard id >= 0, Int(id) < spellings.count else { continue }
-      switch spellings[Int(id)] {
-      case .text(let range): result += bytes[range]
-      case .special(let range): if !skippingSpecialTokens { result += bytes[range] }
-      }
-    }
-    return result
+    table.decode(ids, skippingSpecialTokens: skippingSpecialTokens)
   }
 }

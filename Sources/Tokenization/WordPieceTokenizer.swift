@@ -9,7 +9,7 @@ public struct WordPieceTokenizer: Tokenizer {
 
   /// Words of more scalars than this are `[UNK]`.
   private static let longestWord = 100
-  private static let specialTokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+  static let specialTokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
   private let normalizer: BERTNormalizer
   private let tokens: [[UInt8]]
@@ -112,7 +112,7 @@ public struct WordPieceTokenizer: Tokenizer {
     if specialTokens == .text {
       append(text, to: &ids)
     } else {
-      matcher.split(text, text: { append($0, to: &ids) }, special: { ids.append($0) })
+      matcher.split(text, text: { text, _ in append(text, to: &ids) }, token: { ids.append($0) })
     }
     return ids
   }

@@ -40,7 +40,8 @@ struct MLChunk: ParsableCommand {
   @Option(
     name: [.customLong("tokenizer"), .customLong("model")],
     help: ArgumentHelp(
-      "A model's folder or GGUF file, a SentencePiece model or a vocab.txt.", valueName: "PATH"))
+      "A model's folder or GGUF file, a tokenizer.json, a SentencePiece model or a vocab.txt.",
+      valueName: "PATH"))
   var tokenizer: String
 
   @Option(help: ArgumentHelp("Tokens in a chunk, 1...65535.", valueName: "G"))

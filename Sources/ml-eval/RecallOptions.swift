@@ -57,7 +57,7 @@ struct RecallOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The tokenizer: a GGUF or SentencePiece file, or a folder. (default: the model's)",
+      "The tokenizer: a GGUF, tokenizer.json or SentencePiece file, or a folder. (default: the model's)",
       valueName: "PATH"))
   var tokenizer: String?
 

@@ -68,8 +68,13 @@ final class WeightsFuzzTests: XCTestCase {
     model.set(
       "tokenizer.ggml.token_type", 9,
       littleEndian(UInt32(5)) + littleEndian(UInt64(2)) + [1, 0, 0, 0, 1, 0, 0, 0])
+    var scored = model
+    scored.set("tokenizer.ggml.model", "llama")
+    scored.set(
+      "tokenizer.ggml.scores", 9,
+      littleEndian(UInt32(6)) + littleEndian(UInt64(3)) + [0, 0, 0, 0, 0, 0, 128, 191, 0, 0, 0, 0])
     // the header is what is read by rules; the numbers are any numbers
-    let seeds = [model.bytes, GGUFBuilder.tinyLlama(tied: true).bytes]
+    let seeds = [model.bytes, scored.bytes, GGUFBuilder.tinyLlama(tied: true).bytes]
     try fuzz("gguf", seeds: seeds) {
       put("m.gguf", $0)
       try exercise(folder + "/m.gguf")

@@ -18,7 +18,7 @@ ARROWS = {
     "ShardIO": "Safetensors CZstd CXXHash",
     "Records": "Safetensors ShardIO",
     "Kernels": "COpenBLAS CKernels COneDNN",
-    "Tokenization": "Weights CSentencePiece",
+    "Tokenization": "Safetensors Weights CSentencePiece COniguruma CUTF8Proc",
     "Chunking": "Tokenization",
     "Weights": "Safetensors",
     "Modeling": "Safetensors Kernels Weights",

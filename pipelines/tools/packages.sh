@@ -14,6 +14,8 @@ needs=(
   "pkg-config --exists libxxhash=libxxhash-dev"
   "pkg-config --exists zlib=zlib1g-dev"
   "pkg-config --exists sentencepiece=libsentencepiece-dev" # tokenizer.model of Llama 2, Mistral, bge-m3
+  "pkg-config --exists oniguruma=libonig-dev" # tokenizer.json's expressions, as Hugging Face matches them
+  "pkg-config --exists libutf8proc=libutf8proc-dev" # tokenizer.json's normalisation forms
   "test -e /usr/include/stdlib.h=libc6-dev"
   "test -e /etc/ssl/certs/ca-certificates.crt=ca-certificates"
 )
