@@ -1,6 +1,6 @@
 /// The documents of several inputs in order, some megabytes of them at a time: to be worked on together.
 public final class DocumentBatches {
-  private static let batchBytes = 1 << 23
+  private static let batchBytes = 1 << 22
 
   private let open: () throws -> DocumentReader?
   private var reader: DocumentReader?

@@ -37,9 +37,10 @@ public struct DocumentEncoder: Sendable {
     self.threads = max(1, threads)
   }
 
-  /// The documents of each, in order.
-  /// - Throws: the error of the first that has one.
-  public func parse(_ batch: [RawDocument]) throws -> [[Document]] {
+  /// The documents of each, in order, up to the first that has an error; and that error.
+  public func parse(
+    _ batch: [RawDocument]
+  ) -> (documents: [[Document]], failure: DocumentError?) {
     let parsed = parallelMap(batch.count, threads: threads) {
       index -> Result<[Document], DocumentError> in
       do throws(DocumentError) {
@@ -48,7 +49,14 @@ public struct DocumentEncoder: Sendable {
         return .failure(error)
       }
     }
-    return try parsed.map { try $0.get() }
+    var documents: [[Document]] = []
+    for result in parsed {
+      switch result {
+      case .success(let own): documents.append(own)
+      case .failure(let error): return (documents, error)
+      }
+    }
+    return (documents, nil)
   }
 
   /// The documents' ids, in order.

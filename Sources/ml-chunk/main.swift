@@ -167,7 +167,8 @@ struct MLChunk: ParsableCommand {
     let digest = DigestState()
     let batches = documents(in: paths)
     while !corpus.isComplete, let batch = try batches.next() {
-      let joined = try encoder.parse(batch).map { try $0.flatMap { try joiner.append($0) } }
+      let (parsed, failure) = encoder.parse(batch)
+      let joined = try parsed.map { try $0.flatMap { try joiner.append($0) } }
       var encoded = encoder.encode(joined.flatMap(\.self))[...]
       for (raw, group) in zip(batch, joined) where !corpus.isComplete {
         raw.eachPiece(digest.update)
@@ -176,6 +177,7 @@ struct MLChunk: ParsableCommand {
         }
         encoded = encoded.dropFirst(group.count)
       }
+      if let failure, !corpus.isComplete { throw failure }
       progress.update(corpus.documents, note: "\(corpus.tokens) tokens")
     }
     for document in encoder.encode([joiner.finish()].compactMap(\.self)) {

@@ -21,7 +21,9 @@ final class DocumentEncoderTests: XCTestCase {
 
   private func encode(_ batch: [RawDocument], threads: Int) throws -> [EncodedDocument] {
     let encoder = try encoder(threads: threads)
-    return encoder.encode(try encoder.parse(batch).flatMap(\.self))
+    let (documents, failure) = encoder.parse(batch)
+    if let failure { throw failure }
+    return encoder.encode(documents.flatMap(\.self))
   }
 
   private func batch(_ lines: [String]) throws -> [RawDocument] {
