@@ -61,12 +61,14 @@ let package = Package(
       dependencies: ["ToolSupport", "Records", "ShardIO", "Embedding", parser]),
     .executableTarget(
       name: "ml-index",
-      dependencies: ["ToolSupport", "Records", "ShardIO", "Indexing", "Kernels", parser]),
+      dependencies: [
+        "ToolSupport", "Records", "ShardIO", "Safetensors", "Indexing", "Kernels", parser,
+      ]),
     .executableTarget(
       name: "ml-train",
       dependencies: [
-        "ToolSupport", "ModelSupport", "Records", "Training", "Modeling", "Weights", "Safetensors",
-        parser,
+        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Training", "Modeling", "Weights",
+        "Safetensors", parser,
       ]),
     .executableTarget(
       name: "ml-eval",

@@ -106,7 +106,8 @@ struct InContextLearning: ParsableCommand {
 
   private func provenance(_ train: ExampleFile, _ test: ExampleFile) throws -> JSONValue {
     let chain = options.provenance(
-      inputs: [], digests: [train.digest, test.digest],
+      earlier: try LoadedModel.provenance(ofAdapter: recall.adapter), inputs: [],
+      digests: [train.digest, test.digest],
       omitting: ["--data", "--train", "--test"])
     return try JSONValue(parsing: (chain ?? []).encoded)
   }

@@ -115,7 +115,8 @@ public enum HarnessExport {
       ], shots: 0, samples: result.documents.count, higherIsBetter: lower,
       configuration: ["output_type": "loglikelihood_rolling"], lines: lines)
     return export(
-      stem(entry.name), [task], model: result.system.model, adapter: result.system.adapter,
+      stem((result.dataSet.map { "\($0)_" } ?? "") + entry.name), [task],
+      model: result.system.model, adapter: result.system.adapter,
       source: [
         "chunks_digest": .string(result.chunksDigest), "provenance": result.provenance,
       ])
