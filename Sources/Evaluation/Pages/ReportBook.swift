@@ -78,7 +78,8 @@ public struct ReportBook {
         }
       case .inContext(let name, let result):
         gather((name, result), into: &inContext) {
-          $0.1.task == $1.1.task && $0.1.test == $1.1.test && $0.1.targets == $1.1.targets
+          $0.1.task == $1.1.task && $0.1.test == $1.1.test && $0.1.drawn == $1.1.drawn
+            && $0.1.targets == $1.1.targets
         }
       case .needle(let name, let result): needles.append((name, result))
       case .training(let name, let log): logs.append((name, log))
