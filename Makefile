@@ -22,7 +22,19 @@ TRAITS ?=
 # Threads of each tool; empty: all cores. Results do not depend on it.
 THREADS ?=
 
+# $(call each,A B,C D): A/C A/D B/C B/D.
+each = $(foreach one,$1,$(foreach other,$2,$(one)/$(other)))
+
 include pipelines/$(PIPELINE)/config.mk
+
+# What a recipe may leave out: the texts of EVAL are one set, each system is evaluated with its memory
+# off and with each kind of plan, and in-context learning and needles are not asked for.
+EVAL_SETS ?= $(PIPELINE)
+EVAL.$(PIPELINE) ?= $(EVAL)
+EVAL ?= $(sort $(foreach set,$(EVAL_SETS),$(EVAL.$(set))))
+EVALUATE ?= $(call each,base trained,off recent random previous current)
+ICL ?=
+NEEDLE ?=
 
 # --- Build -----------------------------------------------------------------------------------
 
@@ -162,30 +174,39 @@ endef
 $(eval $(call embed,TRAIN,$(TRAIN_QUERY)))
 $(foreach query,previous current,$(eval $(call embed,EVAL,$(query))))
 
-# Plans: one for the training, four for each evaluation. The controls (recent, random) differ from
-# `previous` in what they select and in nothing else.
-index.common = --top-k $(TOP_K) --memory-tokens $(MEMORY_TOKENS) --eviction $(EVICTION) \
-  --reset $(RESET)
-index-nearest.options = $(index.common) --select nearest
-index-recent.options = $(index.common) --select recent
-index-random.options = $(index.common) --select random
-$(foreach select,nearest recent random,$(eval $(call stamp,index-$(select),ml-index)))
+# Lists of plans, systems and baselines are of words NAME+option=value+…: a name, and options beside
+# those that the name stands for. A word's name, its options, and itself as the name of a file:
+name = $(firstword $(subst +, ,$1))
+more = $(subst =, ,$(addprefix --,$(wordlist 2,99,$(subst +, ,$1))))
+as-file = $(subst =,-,$(subst :,-,$1))
 
-# What is evaluated together: all of EVAL, or with EVAL_APART each text by itself.
-sets := $(if $(EVAL_APART),$(EVAL),eval)
-texts = $(if $(EVAL_APART),$1,$(EVAL))
-# $(eval $(call plan,PLAN,TEXTS,QUERY,SELECT))
+# Plans: one for the training, and for each set of texts those that EVALUATE names. The controls
+# (recent, random) differ from `previous` in what they select and in nothing else.
+plans := $(sort $(filter-out off,$(notdir $(EVALUATE))))
+query = $(or $(filter current,$(call name,$1)),previous)
+queries := $(sort $(foreach word,$(plans),$(call query,$(word))))
+index.common = --top-k $(TOP_K) --memory-tokens $(MEMORY_TOKENS) --eviction $(EVICTION) \
+  --reset $(RESET) --select
+index-train.options = $(index.common) nearest
+$(foreach word,$(plans),$(eval index-$(call as-file,$(word)).options = $$(index.common) \
+  $(or $(filter recent random,$(call name,$(word))),nearest) $(call more,$(word))))
+$(foreach word,train $(plans),$(eval $(call stamp,index-$(call as-file,$(word)),ml-index)))
+$(eval $(call stamp,stat,ml-index))
+
+# $(eval $(call plan,FILE,TEXTS,QUERY,STAMP)), and its description for the report where it retrieves.
+described :=
 define plan
 $(R)/plans/$1.mls: $(call embeddings,$2,$3) $(index-$4.stamp)
 	$(STAGE) '6/8 index $1' $$(@:.mls=.log) $(RUN) $(BIN)/ml-index $$(index-$4.options) \
 	  $(COMMON) -o $$@ $(call embeddings,$2,$3)
+$(R)/plans/$1.json: $(R)/plans/$1.mls $(stat.stamp)
+	$(STAGE) '6/8 describe $1' $(R)/plans/$1.stat.log $(RUN) $(BIN)/ml-index stat --json \
+	  $(addprefix --embeddings ,$(call embeddings,$2,$3)) $(COMMON) -o $$@ $$<
+$(if $(filter recent random,$(call name,$4)),,described += $(R)/plans/$1.json)
 endef
-$(eval $(call plan,train,$(TRAIN),$(TRAIN_QUERY),nearest))
-$(foreach set,$(sets), \
-  $(eval $(call plan,$(set).previous,$(call texts,$(set)),previous,nearest)) \
-  $(eval $(call plan,$(set).current,$(call texts,$(set)),current,nearest)) \
-  $(eval $(call plan,$(set).recent,$(call texts,$(set)),previous,recent)) \
-  $(eval $(call plan,$(set).random,$(call texts,$(set)),previous,random)))
+$(eval $(call plan,train,$(TRAIN),$(TRAIN_QUERY),train))
+$(foreach set,$(EVAL_SETS),$(foreach word,$(plans),$(eval \
+  $(call plan,$(set).$(call as-file,$(word)),$(EVAL.$(set)),$(call query,$(word)),$(call as-file,$(word))))))
 
 # Training: stage 1 warms up all layers, stage 2 trains the layers above the memory layer.
 train.common = --model $(call model,$(BASE_MODEL)) --memory-layer $(MEMORY_LAYER) --positions $(POSITIONS) \
@@ -197,6 +218,7 @@ $(foreach stage,1 2,$(eval $(call stamp,train-$(stage),ml-train)))
 
 adapter = $(R)/stage$1/adapter
 adapter.file = $(call adapter,$1)/adapter_model.safetensors
+log = $(R)/stage$1/stage$1.jsonl
 train.inputs := $(R)/plans/train.mls $(train.chunks)
 
 # A stopped stage goes on from its last checkpoint, unless something that it depends on has changed.
@@ -206,7 +228,8 @@ define train
 	@[ -z "$$(find $^ -newer $(call checkpoints,$1) 2>/dev/null)" ] || rm -rf $(call checkpoints,$1)
 	$(STAGE) '7/8 train, stage $1' $(call adapter,$1).log $(RUN) $(MPIRUN) $(BIN)/ml-train \
 	  $(train-$1.options) $(COMMON) -v $2 --plan $(R)/plans/train.mls -o $(call adapter,$1) \
-	  --resume $(if $(CHECKPOINT_EVERY),--checkpoint-every $(CHECKPOINT_EVERY)) $(train.chunks)
+	  --resume $(if $(CHECKPOINT_EVERY),--checkpoint-every $(CHECKPOINT_EVERY)) --log $(call log,$1) \
+	  $(train.chunks)
 	@rm -rf $(call checkpoints,$1)
 endef
 $(call adapter.file,1): $(train.inputs) $(BASE) $(train-1.stamp)
@@ -214,44 +237,68 @@ $(call adapter.file,1): $(train.inputs) $(BASE) $(train-1.stamp)
 $(call adapter.file,2): $(train.inputs) $(call adapter.file,1) $(BASE) $(train-2.stamp)
 	$(call train,2,--adapter $(call adapter,1))
 
-# Evaluation: base and trained, each without memory and with each of the four plans. What the memory
-# looks like stands in the trained adapter's config.json; the base is told.
-evaluate-off.options = --model $(call model,$(BASE_MODEL)) \
-  --protocol $(if $(EVAL_WINDOWS),window,stream)
-evaluate-base.options = $(evaluate-off.options) --memory-layer $(MEMORY_LAYER) \
+# Evaluation: SYSTEM/MEMORY on each set of texts. What the memory looks like stands in the trained
+# adapter's config.json; the base is told, where it has one.
+system.off.base = --model $(call model,$(BASE_MODEL))
+system.base = $(system.off.base) --memory-layer $(MEMORY_LAYER) \
   --retrieval-layers $(RETRIEVAL_LAYERS) --positions $(POSITIONS)
-evaluate-trained.options = $(evaluate-off.options) --adapter $(call adapter,2)
-$(foreach system,off base trained,$(eval $(call stamp,evaluate-$(system),ml-eval)))
+system.trained = --model $(call model,$(BASE_MODEL)) --adapter $(call adapter,2)
+system.off.trained = $(system.trained)
+system.inputs = $(BASE) $(if $(filter trained,$(call name,$1)),$(call adapter.file,2))
 
-plans := recent random previous current
+# A system's options and their stamp, with memory and without.
+protocol = --protocol $(if $(EVAL_WINDOWS),window,stream)
+define system
+lm-$(call as-file,$1).options = $$(protocol) $$(system.$(call name,$1)) $(call more,$1)
+lm-off-$(call as-file,$1).options = $$(protocol) $$(system.off.$(call name,$1)) $(call more,$1)
+$(foreach kind,lm lm-off,$(call stamp,$(kind)-$(call as-file,$1),ml-eval)
+)
+endef
+systems := $(sort $(patsubst %/,%,$(dir $(EVALUATE))))
+$(foreach word,$(systems),$(eval $(call system,$(word))))
+
 results :=
-# $(eval $(call evaluate,SYSTEM,MEMORY,OPTIONS,INPUTS,SET,PLAN or nothing))
+# $(eval $(call evaluate,SET,SYSTEM,MEMORY,STAMP,PLAN or nothing))
 define evaluate
-results += $(R)/eval/$(if $(EVAL_APART),$5/)$1.$2.json
-$(R)/eval/$(if $(EVAL_APART),$5/)$1.$2.json: $(patsubst %,$(R)/chunks/%.mls,$(call texts,$5)) \
-    $6 $4 $(BASE) $(evaluate-$3.stamp)
-	$(STAGE) '8/8 evaluate $1, memory $2' $$(@:.json=.log) $(RUN) $(BIN)/ml-eval lm \
-	  $$(evaluate-$3.options) $(COMMON) $(if $6,--plan $6) --scores $$(@:.json=.mls) -o $$@ \
-	  $(patsubst %,$(R)/chunks/%.mls,$(call texts,$5))
+results += $(R)/eval/$1/$(call as-file,$2.$3).json
+$(R)/eval/$1/$(call as-file,$2.$3).json: $(EVAL.$1:%=$(R)/chunks/%.mls) $5 $(call system.inputs,$2) \
+    $($4.stamp)
+	$(STAGE) '8/8 evaluate $2, memory $3, on $1' $$(@:.json=.log) $(RUN) $(BIN)/ml-eval lm \
+	  $$($4.options) --data-set $1 $(COMMON) $(if $5,--plan $5) --scores $$(@:.json=.mls) \
+	  -o $$@ $(EVAL.$1:%=$(R)/chunks/%.mls)
 endef
-define evaluate-set
-$(eval $(call evaluate,base,off,off,,$1))
-$(foreach memory,$(plans),$(eval \
-  $(call evaluate,base,$(memory),base,,$1,$(R)/plans/$1.$(memory).mls)))
-$(eval $(call evaluate,trained,off,trained,$(call adapter.file,2),$1))
-$(foreach memory,$(plans),$(eval \
-  $(call evaluate,trained,$(memory),trained,$(call adapter.file,2),$1,$(R)/plans/$1.$(memory).mls)))
-endef
-$(foreach set,$(sets),$(call evaluate-set,$(set)))
+evaluate.with = $(call evaluate,$1,$2,$3,$(if $(filter off,$3),lm-off,lm)-$(call as-file,$2),$(if \
+  $(filter-out off,$3),$(R)/plans/$1.$(call as-file,$3).mls))
+$(foreach set,$(EVAL_SETS),$(foreach word,$(EVALUATE),$(eval \
+  $(call evaluate.with,$(set),$(patsubst %/,%,$(dir $(word))),$(notdir $(word))))))
 
+# Tasks that plan in their own process, on each system: in-context learning and hidden numbers.
+task.common = --retriever $(call model,$(RETRIEVER)) --chunk-tokens $(CHUNK_TOKENS) --top-k $(TOP_K)
+task.icl = icl $(task.common) --data $(ICL_DATA) $(ICL_OPTIONS)
+task.needle = needle $(task.common) --segment-tokens $(SEGMENT_TOKENS) $(NEEDLE_OPTIONS)
+# $(eval $(call task,icl or needle,TASK,SYSTEM))
+define task
+$1-$(call as-file,$2.$3).options = $$(task.$1) --task $2 $$(system.$(call name,$3)) $(call more,$3)
+$(call stamp,$1-$(call as-file,$2.$3),ml-eval)
+results += $(R)/eval/$1/$(call as-file,$2.$3).json
+$(R)/eval/$1/$(call as-file,$2.$3).json: $(call system.inputs,$3) $(ENCODER) \
+    $(if $(filter icl,$1),$(wildcard $(ICL_DATA)/* $(ICL_DATA)/*/*)) $(R)/stamps/$1-$(call as-file,$2.$3)
+	$(STAGE) '8/8 $1, $2 with $3' $$(@:.json=.log) $(RUN) $(BIN)/ml-eval \
+	  $$($1-$(call as-file,$2.$3).options) $(COMMON) -o $$@
+endef
+$(foreach word,$(ICL),$(eval $(call task,icl,$(patsubst %/,%,$(dir $(word))),$(notdir $(word)))))
+$(foreach word,$(NEEDLE),$(eval $(call task,needle,$(patsubst %/,%,$(dir $(word))),$(notdir $(word)))))
+
+logs := $(call log,1) $(call log,2)
 report.options = --title $(PIPELINE) --command 'make$(if $(filter-out demo,$(PIPELINE)), \
-  PIPELINE=$(PIPELINE))'
+  PIPELINE=$(PIPELINE))' $(results) $(described) $(logs)
 $(eval $(call stamp,report,ml-eval))
 REPORT := $(R)/eval/report.md
-$(REPORT): $(results) $(report.stamp)
-	$(STAGE) '8/8 report' $(@:.md=.log) $(RUN) $(BIN)/ml-eval report $(report.options) \
-	  -o $@ $(results)
+$(REPORT): $(results) $(described) $(call adapter.file,1) $(call adapter.file,2) $(report.stamp)
+	$(STAGE) '8/8 report' $(@:.md=.log) $(RUN) $(BIN)/ml-eval report --html $(@:.md=.html) \
+	  --harness $(@D)/harness -o $@ $(report.options)
 	@sed '/^## Systems/,$$d' $@
+	@echo 'The report, with figures: $(@:.md=.html)'
 	@pipelines/tools/results.sh drift $(PIPELINE)
 
 # --- Measuring -------------------------------------------------------------------------------
@@ -280,9 +327,9 @@ build: $(BUILT) ## install what is missing, build the tools
 fetch: $(BASE) $(ENCODER) $(RAW) ## fetch the pipeline's models and text into the cache
 # In the order of the stages, so that one job runs them so.
 pipeline: $(train.chunks) $(eval.chunks) $(call embeddings,$(TRAIN),$(TRAIN_QUERY)) \
-  $(call embeddings,$(EVAL),previous) $(call embeddings,$(EVAL),current) $(R)/plans/train.mls \
-  $(foreach set,$(sets),$(plans:%=$(R)/plans/$(set).%.mls)) $(call adapter.file,1) \
-  $(call adapter.file,2) $(REPORT)
+  $(foreach query,$(queries),$(call embeddings,$(EVAL),$(query))) $(R)/plans/train.mls \
+  $(foreach set,$(EVAL_SETS),$(foreach word,$(plans),$(R)/plans/$(set).$(call as-file,$(word)).mls)) \
+  $(call adapter.file,1) $(call adapter.file,2) $(REPORT)
 
 test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, PEFT where it is installed, the modules
 	Tests/cli/run.sh

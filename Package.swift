@@ -78,11 +78,14 @@ let package = Package(
       dependencies: ["ToolSupport", "Records", "ShardIO", "Embedding", parser]),
     .executableTarget(
       name: "ml-index",
-      dependencies: ["ToolSupport", "Records", "ShardIO", "Indexing", "Kernels", parser]),
+      dependencies: [
+        "ToolSupport", "Records", "ShardIO", "Safetensors", "Indexing", "Kernels", parser,
+      ]),
     .executableTarget(
       name: "ml-train",
       dependencies: [
-        "ToolSupport", "ModelSupport", "Records", "Training", "Modeling", "Kernels", "Weights",
+        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Training", "Modeling", "Kernels",
+        "Weights",
         "Safetensors", parser,
       ]),
     .executableTarget(

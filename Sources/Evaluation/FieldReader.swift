@@ -42,6 +42,9 @@ struct FieldReader {
 
   func boolean(_ key: String) throws -> Bool { try field(key, "a boolean", \.boolValue) }
 
+  /// The field as it stands.
+  func value(_ key: String) throws -> JSONValue { try field(key, "a value") { $0 } }
+
   /// Whether the object has the field at all.
   func has(_ key: String) -> Bool { fields[key] != nil }
 

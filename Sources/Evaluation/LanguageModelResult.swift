@@ -30,6 +30,8 @@ public struct LanguageModelResult: Equatable, Sendable {
   /// Of protocol `window`.
   public let window: WindowProtocol?
   public let system: SystemLabel
+  /// What people call the texts; nil: nobody said.
+  public let dataSet: String?
   /// Names the tokens that were evaluated.
   public let chunksDigest: String
   public let documents: [DocumentScore]
@@ -46,13 +48,15 @@ public struct LanguageModelResult: Equatable, Sendable {
   /// Throws ``ResultError`` if no token was scored or a sum is not finite.
   public init(
     toolVersion: String, window: WindowProtocol? = nil, system: SystemLabel,
-    chunksDigest: String, documents: [DocumentScore], bootstrap: Bootstrap = Bootstrap(),
+    dataSet: String? = nil, chunksDigest: String, documents: [DocumentScore],
+    bootstrap: Bootstrap = Bootstrap(),
     seconds: Double? = nil, provenance: JSONValue = .null
   ) throws {
     self.toolVersion = toolVersion
     self.window = window
     protocolName = window == nil ? Self.stream : Self.windowed
     self.system = system
+    self.dataSet = dataSet
     self.chunksDigest = chunksDigest
     self.documents = documents
     self.bootstrap = bootstrap
@@ -74,6 +78,11 @@ public struct LanguageModelResult: Equatable, Sendable {
         BucketEstimate(bucket: bucket, estimate: $0)
       }
     }
+  }
+
+  /// Documents that reach `bucket`.
+  func documentCount(in bucket: PositionBucket) -> Int {
+    documents.count { !$0.segments(in: bucket).isEmpty }
   }
 
   /// Tokens of the documents, scored or not.
@@ -196,13 +205,16 @@ public struct BucketEstimate: Equatable, Sendable {
   public let estimate: Estimate
 }
 
-/// A bucket's documents, or the segments of the only document that reaches it.
+/// A bucket's documents or segments; without a kind its documents, or the segments of the only document
+/// that reaches it.
 func clusters(
-  of documents: [DocumentScore], in bucket: PositionBucket
+  of documents: [DocumentScore], in bucket: PositionBucket, over kind: ClusterKind? = nil
 ) -> (kind: ClusterKind, sums: [ClusterSum]) {
   let perDocument = documents.map { $0.segments(in: bucket) }.filter { !$0.isEmpty }
-  if perDocument.count == 1 { return (.segments, perDocument[0]) }
-  return (.documents, perDocument.map { $0.reduce(ClusterSum(), +) })
+  switch kind ?? (perDocument.count == 1 ? .segments : .documents) {
+  case .segments: return (.segments, perDocument.flatMap { $0 })
+  case .documents: return (.documents, perDocument.map { $0.reduce(ClusterSum(), +) })
+  }
 }
 
 extension LanguageModelResult {
@@ -228,12 +240,15 @@ extension LanguageModelResult {
   /// The mean difference of nll per token (self − reference; negative is better) in a bucket, over
   /// the same tokens, with its paired interval. nil where the bucket holds no scored token.
   ///
+  /// - Parameter kind: what the bootstrap draws; nil: documents, where there are several.
+  ///
   /// Precondition: ``checkComparable(to:names:)`` passed.
   public func difference(
-    from reference: LanguageModelResult, in bucket: PositionBucket? = nil
+    from reference: LanguageModelResult, in bucket: PositionBucket? = nil,
+    over kind: ClusterKind? = nil
   ) -> Estimate? {
-    let own = clusters(of: documents, in: bucket ?? .everything)
-    let other = clusters(of: reference.documents, in: bucket ?? .everything)
+    let own = clusters(of: documents, in: bucket ?? .everything, over: kind)
+    let other = clusters(of: reference.documents, in: bucket ?? .everything, over: kind)
     precondition(own.sums.count == other.sums.count, "results score different tokens")
     let differences = zip(own.sums, other.sums).map {
       ClusterSum(sum: $0.sum - $1.sum, tokens: $0.tokens)

@@ -1,3 +1,4 @@
+import Modeling
 import Safetensors
 
 extension LanguageModelResult {
@@ -16,6 +17,7 @@ extension LanguageModelResult {
     fields["protocol"] = .string(protocolName)
     if let window { fields["window"] = window.json }
     fields["system"] = system.json
+    if let dataSet { fields["data_set"] = .string(dataSet) }
     fields["chunks_digest"] = .string(chunksDigest)
     fields["tokens"] = .integer(Int64(tokens))
     fields["scored_tokens"] = .integer(Int64(scoredTokens))
@@ -65,6 +67,7 @@ extension LanguageModelResult {
       toolVersion: try root.object("tool").string("version"),
       window: root.has("window") ? WindowProtocol(fields: root.object("window")) : nil,
       system: try SystemLabel(fields: root),
+      dataSet: root.has("data_set") ? try root.string("data_set") : nil,
       chunksDigest: try root.string("chunks_digest"), documents: documents,
       bootstrap: try Bootstrap(fields: try root.object("bootstrap")),
       seconds: try cost?.number("seconds"), provenance: json["provenance"] ?? .null)
@@ -154,6 +157,7 @@ extension SystemLabel {
     ]
     if let context { fields["context"] = context.json }
     if let ropeScaling { fields["rope_scaling"] = .string(ropeScaling) }
+    if let layout = memory?.layout { fields["memory_layout"] = .object(layout.published) }
     return .object(fields)
   }
 
@@ -165,6 +169,9 @@ extension SystemLabel {
       memory: try fields.optionalObject("plan").map(MemoryLabel.init(fields:)),
       context: fields.has("context") ? try ContextLabel(fields: fields.object("context")) : nil,
       ropeScaling: fields.has("rope_scaling") ? try fields.string("rope_scaling") : nil)
+    if fields.has("memory_layout") {
+      memory?.layout = try MemoryConfiguration(published: fields.value("memory_layout"))
+    }
     let name = try fields.string("memory")
     guard name == memoryName else {
       throw ResultError("system.memory: \(name), but its plan says \(memoryName)")

@@ -29,14 +29,23 @@ public final class PromptReader {
     pass = DecoderPass(decoder, maximumTokens: tokens)
   }
 
-  /// Empties the memory; the segments to come follow `plan`, an empty one being memory off.
-  public func begin(_ plan: RetrievalPlan) { memory = LaneMemory(plan: plan) }
+  /// Empties the memory; the segments to come follow `plan`, an empty one being memory off. Its last
+  /// block is the prompt's.
+  public func begin(_ plan: RetrievalPlan) {
+    // Only the prompt's answers are asked for. What a segment retrieves bears on them where it bears on
+    // the keys and values that the segment leaves.
+    let dependsOnAll = decoder.memory?.chunksDependOnRetrieval ?? true
+    memory = LaneMemory(plan: dependsOnAll ? plan : plan.readingLast)
+  }
 
-  /// A segment whose chunks enter the memory.
+  /// A segment whose chunks enter the memory: computed as far as the prompt's answers depend on it.
   public func read(_ segment: PlannedSegment) throws {
     let blocks = try memory.blocks(of: segment)
+    guard let source = decoder.memory?.sourceLayers.max(), !memory.skip(segment) else { return }
     reserve(segment.tokens.count)
-    forward(segment.tokens, blocks)
+    let targets = [Int32](repeating: -1, count: segment.tokens.count)
+    pass.forward(
+      Segment(tokens: segment.tokens, targets: targets, blocks: blocks), below: source + 1)
     memory.advance(past: segment, pass)
   }
 

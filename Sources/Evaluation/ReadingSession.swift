@@ -7,6 +7,10 @@ import Modeling
 /// This is the published decoding (SEMANTICS §8) with the eviction rule that is described: when the
 /// cache is full, its older half goes. A query is the last tokens before the block, so retrieval is
 /// causal.
+///
+/// Tasks whose texts are whole beforehand go by `DocumentPlanner` and `PromptReader`: all is embedded in
+/// batches, and only what the prompt reads is computed. Here what comes next is not known, and chunks are
+/// cut from the cache, attended to before they are stored. The rules of the memory are `LiveMemory`'s in both.
 public final class ReadingSession {
   /// How the text is cut. All in tokens.
   public struct Sizes: Sendable {

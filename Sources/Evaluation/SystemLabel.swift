@@ -1,3 +1,5 @@
+import Modeling
+
 /// What was evaluated: a model, perhaps an adapter, and the memory it read.
 public struct SystemLabel: Equatable, Sendable {
   /// A name for people and a digest that tells two files of that name apart.
@@ -74,10 +76,13 @@ public struct MemoryLabel: Equatable, Sendable {
   public var reset: String
   /// Of random draws.
   public var seed: Int
+  /// Where the keys and values come from, and which layers read them; nil in results of old.
+  public var layout: MemoryConfiguration?
 
   public init(
     planDigest: String, selection: Selection, query: Query, queryTokens: Int, blockTokens: Int,
-    topK: Int, memoryTokens: Int, eviction: String, reset: String, seed: Int
+    topK: Int, memoryTokens: Int, eviction: String, reset: String, seed: Int,
+    layout: MemoryConfiguration? = nil
   ) {
     self.planDigest = planDigest
     self.selection = selection
@@ -89,5 +94,23 @@ public struct MemoryLabel: Equatable, Sendable {
     self.eviction = eviction
     self.reset = reset
     self.seed = seed
+    self.layout = layout
+  }
+
+  /// What may set two memories of one kind apart, beside the draws of random ones.
+  var settings: [(name: String, value: String)] {
+    var all = [
+      ("k", "\(topK)"), ("memory tokens", "\(memoryTokens)"), ("block tokens", "\(blockTokens)"),
+      ("eviction", eviction), ("reset", reset),
+    ]
+    if let layout {
+      all += [
+        ("source", layout.source.rawValue), ("memory layer", "\(layout.memoryLayer)"),
+        ("layers", layout.retrievalLayers.map(String.init).joined(separator: " ")),
+        ("positions", layout.positions.rawValue), ("kept as", layout.precision.rawValue),
+        ("gate", layout.usesGate ? "yes" : "no"),
+      ]
+    }
+    return all
   }
 }

@@ -1,5 +1,6 @@
 import Modeling
 import Safetensors
+import ShardIO
 import Weights
 
 extension LoadedModel {
@@ -27,9 +28,10 @@ extension LoadedModel {
   ///   - layers: those that have adapters.
   ///   - foundation: the adapter folder that this one stands on; it is copied inside, so that the
   ///     folder is whole wherever it goes.
+  ///   - provenance: of the adapter; it stands in a file of its own and does not name the adapter.
   public func saveAdapter(
     _ configuration: AdapterConfiguration, layers: Range<Int>, folder: String,
-    foundation: String?, fields: RunFields
+    foundation: String?, fields: RunFields, provenance: Provenance? = nil
   ) throws {
     let isAll = layers.count == decoder.layers.count
     let stored = configuration.peft(
@@ -53,7 +55,22 @@ extension LoadedModel {
       try Self.collect(foundation, into: &extra, prefix: Self.foundationFolder)
     }
     extra["config.json"] = Array(JSONValue.object(config).prettyEncoded.utf8)
+    if let provenance {
+      let chain = try JSONValue(parsing: provenance.encoded)
+      extra[Self.provenanceFile] = Array(
+        JSONValue.object(["provenance": chain]).prettyEncoded.utf8)
+    }
     try adapter.write(folder: folder, extraFiles: extra)
+  }
+
+  private static let provenanceFile = "provenance.json"
+
+  /// The tools and arguments that an adapter folder says it comes from; empty where it says nothing.
+  public static func provenance(ofAdapter folder: String?) throws -> Provenance {
+    guard let folder, let json = try Adapter.readExtra(provenanceFile, folder: folder) else {
+      return []
+    }
+    return json["provenance"].flatMap { Provenance(parsing: $0.encoded) } ?? []
   }
 
   /// An adapter folder's files, and those of the adapters it stands on, by their path in the new one.

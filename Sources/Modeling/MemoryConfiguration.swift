@@ -49,6 +49,11 @@ public struct MemoryConfiguration: Sendable, Equatable {
   /// The layers whose keys and values are kept; a chunk has one slot for each.
   public var sourceLayers: [Int] { source == .shared ? [memoryLayer] : retrievalLayers }
 
+  /// Whether a chunk's keys and values depend on what its own segment retrieved.
+  public var chunksDependOnRetrieval: Bool {
+    (retrievalLayers.first ?? .max) < (sourceLayers.max() ?? 0)
+  }
+
   /// The slot of a chunk that `layer` reads, nil for a layer without retrieval.
   func slot(readBy layer: Int) -> Int? {
     guard let index = retrievalLayers.firstIndex(of: layer) else { return nil }

@@ -42,6 +42,16 @@ public struct RetrievalPlan: Sendable {
     return peak
   }
 
+  /// The same blocks, of which none but the last reads anything.
+  public var readingLast: RetrievalPlan {
+    var plan = RetrievalPlan()
+    let last = neighbours.keys.max()
+    for (row, chunks) in neighbours {
+      plan.append(row: row, neighbours: row == last ? Array(chunks) : [])
+    }
+    return plan
+  }
+
   func neighbours(of row: Int) -> ArraySlice<Int>? { neighbours[row] }
 
   func lastUse(of row: Int) -> Int { row < lastUse.count ? lastUse[row] : -1 }
@@ -143,6 +153,16 @@ public struct LaneMemory: Sendable {
       }
       token += length
     }
+  }
+
+  /// Goes past a segment that no later one reads, without a forward pass.
+  ///
+  /// - Returns: false where one does: the segment has to be read.
+  public mutating func skip(_ segment: PlannedSegment) -> Bool {
+    let rows = segment.firstRow..<segment.firstRow + segment.chunkLengths.count
+    guard !rows.contains(where: { keeps(row: $0, of: segment) }) else { return false }
+    for row in rows { bank.finish(block: row) }
+    return true
   }
 
   /// Whether a later segment reads the chunk `row` of `segment`.

@@ -177,6 +177,7 @@ public final class MemoryReader {
   private let reader: KindReader
   private var lastRow = -1
   public let parameters: MemoryParameters
+  public let provenance: Provenance?
 
   /// Reads block 0.
   public convenience init(source: any ByteSource) throws {
@@ -186,6 +187,7 @@ public final class MemoryReader {
   init(_ reader: KindReader) throws {
     self.reader = reader
     parameters = try MemoryParameters(block: reader.first)
+    provenance = reader.first.provenance
   }
 
   /// The hash that names the whole input; complete once `next` has returned nil.

@@ -82,27 +82,44 @@ public final class DocumentPlanner {
   }
 
   private func vectors(of segments: [SegmentText]) throws -> Vectors {
-    let rows = segments.reduce(0) { $0 + $1.chunks.count }
     guard let embedder else {
       // A control needs no vectors, but a query of zeros would retrieve nothing.
+      let rows = segments.reduce(0) { $0 + $1.chunks.count }
       return Vectors(
         dimension: 1, keys: Array(repeating: [0], count: rows),
         queries: segments.map { [$0.query.isEmpty ? 0 : 1] })
     }
-    var result = Vectors(dimension: embedder.retriever.dimension, keys: [], queries: [])
-    let place = { (request: EmbeddingRequest, vector: [Float]) in
+    try learn(segments, embedder)
+    let dimension = embedder.retriever.dimension
+    let zero = [Float](repeating: 0, count: dimension)
+    return Vectors(
+      dimension: dimension,
+      keys: segments.flatMap { $0.chunks.map { known[RetrieverText($0, as: .key)] ?? zero } },
+      queries: segments.map { known[RetrieverText($0.query, as: .query)] ?? zero })
+  }
+
+  /// Vectors of texts that were embedded: documents that are asked in turn, such as one haystack with a
+  /// needle here or there, have most of their chunks in common.
+  private var known: [RetrieverText: [Float]] = [:]
+  /// About 2 kB each.
+  private static let mostKnown = 1 << 14
+
+  private func learn(_ segments: [SegmentText], _ embedder: RequestEmbedder) throws {
+    if known.count > Self.mostKnown { known = [:] }
+    let keep = { (request: EmbeddingRequest, vector: [Float]) in
       switch request {
-      case .key: result.keys.append(vector)
-      case .query: result.queries.append(vector)
+      case .key(_, _, let text): self.known[RetrieverText(text, as: .key)] = vector
+      case .query(_, let text): self.known[RetrieverText(text, as: .query)] = vector
       }
     }
-    for (number, segment) in segments.enumerated() {
-      try embedder.append(.query(row: number, text: segment.query), place)
-      for text in segment.chunks {
-        try embedder.append(.key(document: 0, segment: Int32(number), text: text), place)
+    for segment in segments {
+      if known[RetrieverText(segment.query, as: .query)] == nil {
+        try embedder.append(.query(row: 0, text: segment.query), keep)
+      }
+      for text in segment.chunks where known[RetrieverText(text, as: .key)] == nil {
+        try embedder.append(.key(document: 0, segment: 0, text: text), keep)
       }
     }
-    try embedder.finish(place)
-    return result
+    try embedder.finish(keep)
   }
 }

@@ -12,15 +12,17 @@ extension CommonOptions {
   ///   - inputs: the positional INPUT arguments as parsed
   ///   - digests: of inputs already read; a deferred first block adds them at its end
   ///   - omitting: further options with a value that do not decide the output (`--log`)
+  ///   - flags: further flags that do not (`--resume`)
   public func provenance(
     earlier: Provenance? = nil, inputs: [String], digests: [Digest] = [],
-    omitting: Set<String> = []
+    omitting: Set<String> = [], flags: Set<String> = []
   ) -> Provenance? {
     if noProvenance { return nil }
     let entry = ProvenanceEntry(
       tool: ToolName.current, version: toolVersion,
       arguments: recordedArguments(
-        Array(CommandLine.arguments.dropFirst()), inputs: inputs, omitting: omitting),
+        Array(CommandLine.arguments.dropFirst()), inputs: inputs, omitting: omitting,
+        flags: flags),
       inputs: digests.map(\.description))
     return (earlier ?? []) + [entry]
   }
@@ -28,9 +30,10 @@ extension CommonOptions {
 
 /// The arguments without what must not decide the output.
 public func recordedArguments(
-  _ arguments: [String], inputs: [String], omitting: Set<String> = []
+  _ arguments: [String], inputs: [String], omitting: Set<String> = [], flags: Set<String> = []
 ) -> [String] {
   let withValue = omitting.union(["-o", "--output", "--threads"])
+  let flags = flags.union(["--quiet", "--verbose", "--no-provenance", "--"])
   var kept: [String] = []
   var index = 0
   while index < arguments.count {
@@ -39,7 +42,7 @@ public func recordedArguments(
     if withValue.contains(argument) {
       index += 1
     } else if withValue.contains(where: { argument.hasPrefix($0 + "=") })
-      || ["--quiet", "--verbose", "--no-provenance", "--"].contains(argument)
+      || flags.contains(argument)
       || isQuietOrVerbose(argument)
     {
       continue

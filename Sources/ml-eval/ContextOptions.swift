@@ -79,14 +79,22 @@ extension ContextLabel {
           + " is shorter than the longest segment, \(census.longestSegment) tokens")
     }
     let capacity = rules.cacheTokens(longestDocument: census.longestDocument)
-    let needed = LocalCache.bytes(model, capacity: capacity)
-    if let available = AvailableMemory.now(), needed ?? .max > available.bytes {
-      throw ToolError(
-        "a context of \(capacity) tokens needs \(megabytes(needed ?? .max)) of keys and values, but "
-          + "\(available.limit) has \(megabytes(available.bytes)) left")
-    }
-    self.init(rules: rules, cacheBytes: needed ?? 0)
+    self.init(rules: rules, cacheBytes: try checkedCacheBytes(capacity, model))
   }
+}
+
+/// Bytes of keys and values of a context of so many tokens.
+///
+/// - Throws: `ToolError` where the machine is too small for them.
+@discardableResult
+func checkedCacheBytes(_ tokens: Int, _ model: LlamaConfiguration) throws -> Int {
+  let needed = LocalCache.bytes(model, capacity: tokens)
+  if let available = AvailableMemory.now(), needed ?? .max > available.bytes {
+    throw ToolError(
+      "a context of \(tokens) tokens needs \(megabytes(needed ?? .max)) of keys and values, but "
+        + "\(available.limit) has \(megabytes(available.bytes)) left")
+  }
+  return needed ?? 0
 }
 
 private func megabytes(_ bytes: Int) -> String { "\(decimal(Double(bytes) / 1e6, 0)) MB" }

@@ -3,6 +3,7 @@ import Evaluation
 import ModelSupport
 import Modeling
 import Records
+import ShardIO
 import ToolSupport
 
 struct Generate: ParsableCommand {
@@ -90,7 +91,7 @@ struct Generate: ParsableCommand {
     var tokens = 0
     for text in documents { tokens += try reader.read(text, quiet: options.quiet) }
     if let saved {
-      try reader.save(to: saved, provenance: options.provenance(earlier: nil, inputs: inputs))
+      try reader.save(to: saved, provenance: try provenance(of: documents, reader))
     }
     if !prompt.isEmpty { tokens += try reader.read(Array(prompt.utf8), asking: true, quiet: true) }
     try saved?.commit()
@@ -102,6 +103,16 @@ struct Generate: ParsableCommand {
         "\(generated) generated", "\(reader.session.liveChunks) chunks in memory",
         "\(reader.session.retrievals) retrievals",
       ], options: options)
+  }
+
+  /// Of what was read: the prompt and what follows it come later.
+  private func provenance(of documents: [[UInt8]], _ reader: MemoryReading) throws -> Provenance? {
+    options.provenance(
+      earlier: try LoadedModel.provenance(ofAdapter: adapter) + (reader.storedProvenance ?? []),
+      inputs: inputs, digests: documents.map { $0.withUnsafeBytes { Digest.of($0) } },
+      omitting: [
+        "--prompt", "--max-tokens", "--temperature", "--top-p", "--load-memory", "--save-memory",
+      ])
   }
 
   private func generate(_ reader: MemoryReading, to output: OutputFile) throws -> Int {

@@ -48,7 +48,8 @@ struct InContextLearning: ParsableCommand {
   var seeds = NumberList([1, 2, 3])
 
   @Option(
-    help: ArgumentHelp("Label the first N test items only. (default: all)", valueName: "N"))
+    help: ArgumentHelp(
+      "Label N test items only, drawn by --seed. (default: all)", valueName: "N"))
   var limit: Int?
 
   @Flag(
@@ -73,17 +74,18 @@ struct InContextLearning: ParsableCommand {
     let output = try OutputFile(options.output, isBinary: false)
     let train = try ExampleFile(task, train, data, task.files.train)
     let test = try ExampleFile(task, test, data, task.files.test)
-    let drawn = (shots.numbers + memoryShots.numbers).max() ?? 0
-    guard drawn <= train.examples.count else {
+    let most = (shots.numbers + memoryShots.numbers).max() ?? 0
+    guard most <= train.examples.count else {
       throw ToolError(
-        "\(train.path): \(train.examples.count) examples, fewer than \(drawn) to draw")
+        "\(train.path): \(train.examples.count) examples, fewer than \(most) to draw")
     }
+    let drawn = InContextResult.draw(limit, of: test.examples.count, seed: options.seed)
     let session = try RecallSession(
       recall, modelOptions, usesMemory: beginInMemory || memoryShots.numbers.contains { $0 > 0 },
       longest: 1024, options: options)
     var answering = InContextAnswering(
       task: task, train: train.examples,
-      items: Array(test.examples.prefix(limit ?? test.examples.count)), session: session,
+      items: drawn?.map { test.examples[$0] } ?? test.examples, session: session,
       chunkTokens: recall.chunkTokens, beginInMemory: beginInMemory)
     let runs = try answering.runs(
       shots: shots.numbers, memoryShots: memoryShots.numbers, seeds: seeds.numbers,
@@ -96,7 +98,8 @@ struct InContextLearning: ParsableCommand {
       model: .init(name: session.model.model.name, digest: session.model.model.digest),
       adapter: session.model.adapter.map { .init(name: $0.name, digest: $0.digest) },
       memory: session.memory, train: train.identity, test: test.identity,
-      addsBeginToken: !session.begin.isEmpty, targets: answering.items.map(\.label), runs: runs,
+      addsBeginToken: !session.begin.isEmpty, drawn: drawn, targets: answering.items.map(\.label),
+      runs: runs,
       seconds: cost.seconds, provenance: try provenance(train, test))
     try output.write(result.json.prettyEncoded + "\n")
     try output.commit()
@@ -106,7 +109,8 @@ struct InContextLearning: ParsableCommand {
 
   private func provenance(_ train: ExampleFile, _ test: ExampleFile) throws -> JSONValue {
     let chain = options.provenance(
-      inputs: [], digests: [train.digest, test.digest],
+      earlier: try LoadedModel.provenance(ofAdapter: recall.adapter), inputs: [],
+      digests: [train.digest, test.digest],
       omitting: ["--data", "--train", "--test"])
     return try JSONValue(parsing: (chain ?? []).encoded)
   }

@@ -49,6 +49,10 @@ struct LanguageModel: ParsableCommand {
   var protocolName = Protocol.stream
 
   @Option(
+    help: ArgumentHelp("What reports call these texts, such as pg19.", valueName: "NAME"))
+  var dataSet: String?
+
+  @Option(
     help: ArgumentHelp("Write every token's score to FILE, a shard of scores.", valueName: "FILE"))
   var scores: String?
 
@@ -80,10 +84,12 @@ struct LanguageModel: ParsableCommand {
     var run = ScoringRun(
       model: model, plan: loaded, input: input, window: window, context: context,
       ropeScaling: contextOptions.ropeScaling?.name,
-      scores: scoreFile.map { scoreWriter(sink: $0, model: model, plan: loaded, input: input) })
+      scores: try scoreFile.map {
+        try scoreWriter(sink: $0, model: model, plan: loaded, input: input)
+      })
     try run.score(quiet: options.quiet)
     let result = try run.result(
-      seconds: cost.seconds, provenance: provenance(input.census, loaded) ?? [])
+      dataSet: dataSet, seconds: cost.seconds, provenance: provenance(input.census, loaded) ?? [])
     try run.finishScores()
     try output.write(result.json.prettyEncoded + "\n")
     try scoreFile?.commit()
@@ -106,22 +112,23 @@ struct LanguageModel: ParsableCommand {
   }
 
   /// The plan is an input, so its digest names it and not its path.
-  private func provenance(_ census: ChunkCensus, _ plan: LoadedPlan?) -> Provenance? {
-    options.provenance(
-      earlier: plan?.provenance ?? census.provenance, inputs: chunks,
+  private func provenance(_ census: ChunkCensus, _ plan: LoadedPlan?) throws -> Provenance? {
+    let data = plan?.provenance ?? census.provenance ?? []
+    return options.provenance(
+      earlier: try LoadedModel.provenance(ofAdapter: adapter) + data, inputs: chunks,
       digests: [census.digest] + (plan.map { [$0.digest] } ?? []), omitting: ["--scores", "--plan"])
   }
 
   private func scoreWriter(
     sink: OutputFile, model: LoadedModel, plan: LoadedPlan?, input: ChunkInput
-  ) -> ScoreWriter {
+  ) throws -> ScoreWriter {
     ScoreWriter(
       sink: sink,
       parameters: ScoreParameters(
         model: model.model.name, adapter: model.adapter?.name ?? "",
         protocolName: protocolName.rawValue, planDigest: plan?.digest,
         chunksDigest: input.census.digest, chunkRows: input.census.rows),
-      provenance: provenance(input.census, plan))
+      provenance: try provenance(input.census, plan))
   }
 }
 

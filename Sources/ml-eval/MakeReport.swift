@@ -60,31 +60,33 @@ struct MakeReport: ParsableCommand {
     }
     let parts = book.parts(stem: stem?.address, commands: command, showsCost: cost)
     try output.write(parts.map(\.markdown).joined(separator: "\n"))
-    var files: [OutputFile] = []
+    try page?.write(book.html(commands: command, showsCost: cost))
+    // One after the other, since there may be hundreds; the report comes last, when all else is there.
     if let stem {
       for figure in parts.flatMap(\.figures) {
-        let file = try OutputFile(
-          stem.path + figure.address.dropFirst(stem.address.count), isBinary: false)
-        try file.write(figure.svg)
-        files.append(file)
+        let address = figure.address.dropFirst(stem.address.count)
+        try write(figure.svg, to: stem.path + address)
       }
     }
-    if let harness { files += try exported(inputs, to: harness) }
-    if let page {
-      try page.write(book.html(commands: command, showsCost: cost))
-      files.append(page)
-    }
-    for file in files { try file.commit() }
+    if let harness { try export(inputs, to: harness) }
+    try page?.commit()
     try output.commit()
   }
 
-  private func exported(_ inputs: [ReportInput], to folder: String) throws -> [OutputFile] {
+  private func export(_ inputs: [ReportInput], to folder: String) throws {
     try makeFolder(folder)
-    return try inputs.flatMap(HarnessExport.files(for:)).map { export in
-      let file = try OutputFile("\(folder)/\(export.name)", isBinary: false)
-      try file.write(export.contents)
-      return file
+    let exports = inputs.flatMap(HarnessExport.files(for:))
+    var names: Set<String> = []
+    for export in exports where !names.insert(export.name).inserted {
+      throw ToolError("two results would be \(folder)/\(export.name): name their files otherwise")
     }
+    for export in exports { try write(export.contents, to: "\(folder)/\(export.name)") }
+  }
+
+  private func write(_ text: String, to path: String) throws {
+    let file = try OutputFile(path, isBinary: false)
+    try file.write(text)
+    try file.commit()
   }
 
   private func read(_ path: String) throws -> ReportInput {

@@ -17,12 +17,15 @@ final class MemoryReading {
   private let model: LoadedModel
   private let retriever: Retriever?
   private let sizes: ReadingSession.Sizes
+  /// Of the memory that is gone on from.
+  let storedProvenance: Provenance?
 
   init(_ tool: Generate) throws {
     let loader = try tool.retriever.map { try Retriever(folder: $0) }
     let stored = try tool.loadMemory.map { try StoredMemory(path: $0) }
+    storedProvenance = stored?.provenance
     sizes = try tool.memory.sizes(stored: stored?.parameters.chunkTokens)
-    model = try Self.load(tool, chunkTokens: sizes.chunk, stored: stored)
+    model = try Self.load(tool, sizes, stored: stored)
     tokenizer = try modelTokenizer(model.files)
     retriever = loader
     if let stored, let loader { try stored.check(model: model, retriever: loader) }
@@ -48,19 +51,20 @@ final class MemoryReading {
   }
 
   private static func load(
-    _ tool: Generate, chunkTokens: Int, stored: StoredMemory?
+    _ tool: Generate, _ sizes: ReadingSession.Sizes, stored: StoredMemory?
   ) throws -> LoadedModel {
     let trained = try tool.adapter.flatMap { try LoadedModel.memory(ofAdapter: $0) }
     let kept = try stored.map { try MemoryConfiguration(published: $0.parameters.configuration) }
     let outline = try ModelOutline(path: tool.modelOptions.model) { layerCount in
       guard tool.retriever != nil || trained != nil else { return nil }
       return tool.modelOptions.memory(
-        layerCount: layerCount, chunkTokens: chunkTokens, adapter: kept ?? trained,
+        layerCount: layerCount, chunkTokens: sizes.chunk, adapter: kept ?? trained,
         layers: {
           (kept ?? trained)?.retrievalLayers
             ?? ModelOptions.everyFourth(from: $0, layerCount: layerCount)
         })
     }
+    try checkedCacheBytes(sizes.context, outline.configuration)
     return try LoadedModel(
       outline, adapter: tool.adapter, residency: tool.modelOptions.weights,
       compute: tool.modelOptions.makeCompute(threads: tool.options.threadCount))
@@ -105,6 +109,7 @@ struct StoredMemory {
   let path: String
   let parameters: MemoryParameters
   let chunks: [ReadingSession.StoredChunk]
+  let provenance: Provenance?
 
   init(path: String) throws {
     self.path = path
@@ -115,6 +120,7 @@ struct StoredMemory {
       chunks += rows.map { ReadingSession.StoredChunk($0, reader.parameters) }
     }
     self.chunks = chunks
+    provenance = reader.provenance
   }
 
   /// Refuses what another model, adapter or retriever read, naming both.

@@ -112,7 +112,9 @@ struct Needle: ParsableCommand {
   }
 
   private func provenance(_ digest: Digest) throws -> JSONValue {
-    let chain = options.provenance(inputs: [], digests: [digest], omitting: ["--haystack"])
+    let chain = options.provenance(
+      earlier: try LoadedModel.provenance(ofAdapter: recall.adapter), inputs: [],
+      digests: [digest], omitting: ["--haystack"])
     return try JSONValue(parsing: (chain ?? []).encoded)
   }
 }

@@ -32,6 +32,7 @@ struct RecallSession {
       throw ToolError.usage("--select nearest needs --retriever DIR")
     }
     let outline = try Self.outline(recall, modelOptions, usesMemory: usesMemory)
+    try checkedCacheBytes(longest, outline.configuration)
     let path = recall.tokenizer ?? modelOptions.model
     tokenizer = try TokenizerFiles.open(path: path)
     let identity = tokenizer.identity

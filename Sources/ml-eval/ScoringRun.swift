@@ -88,9 +88,11 @@ struct ScoringRun {
     try scores?.finish()
   }
 
-  func result(seconds: Double, provenance: Provenance) throws -> LanguageModelResult {
+  func result(
+    dataSet: String?, seconds: Double, provenance: Provenance
+  ) throws -> LanguageModelResult {
     try LanguageModelResult(
-      toolVersion: toolVersion, window: window, system: label,
+      toolVersion: toolVersion, window: window, system: label, dataSet: dataSet,
       chunksDigest: input.census.digest.description,
       documents: sums.documents, seconds: seconds,
       provenance: try JSONValue(parsing: provenance.encoded))
@@ -107,7 +109,8 @@ struct ScoringRun {
           selection: MemoryLabel.Selection(rawValue: p.select) ?? .nearest,
           query: MemoryLabel.Query(rawValue: p.query) ?? .none, queryTokens: p.queryTokens,
           blockTokens: p.blockTokens, topK: p.topK, memoryTokens: p.memoryTokens,
-          eviction: p.eviction, reset: p.reset, seed: Int(clamping: p.seed))
+          eviction: p.eviction, reset: p.reset, seed: Int(clamping: p.seed),
+          layout: model.decoder.memory)
       }, context: context, ropeScaling: ropeScaling)
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Indexing
 import Kernels
 import Records
+import Safetensors
 import ShardIO
 import ToolSupport
 
@@ -40,9 +41,29 @@ struct Stat: ParsableCommand {
     let regret = try again.map { try replay(rows, EmbeddingReader(sources: $0)) }
     while try rows.next() != nil {}
     let summary = rows.statistics.summary(regret: regret)
-    try output.write(json ? try encoded(summary, isPretty: true) + "\n" : summary.table)
+    try output.write(json ? try described(summary, rows.reader) : summary.table)
     try output.commit()
     cost.print(rows: summary.rows, options: options)
+  }
+
+  /// The statistics as JSON, and whose they are.
+  private func described(
+    _ summary: PlanStatistics.Summary, _ reader: PlanReader
+  ) throws -> String {
+    let plan = reader.parameters
+    let chain = options.provenance(
+      earlier: reader.provenance, inputs: self.plan, digests: [reader.digest],
+      omitting: ["--embeddings"])
+    var fields = try JSONValue(parsing: encoded(summary)).objectValue ?? [:]
+    fields["plan"] = [
+      "digest": .string(reader.digest.description), "select": .string(plan.select),
+      "query": .string(plan.query), "query_tokens": .integer(Int64(plan.queryTokens)),
+      "block_tokens": .integer(Int64(plan.blockTokens)), "top_k": .integer(Int64(plan.topK)),
+      "memory_tokens": .integer(Int64(plan.memoryTokens)), "eviction": .string(plan.eviction),
+      "reset": .string(plan.reset),
+    ]
+    fields["provenance"] = try JSONValue(parsing: (chain ?? []).encoded)
+    return JSONValue.object(fields).prettyEncoded + "\n"
   }
 
   /// The plan's blocks beside those of an unbounded memory under the plan's other rules.

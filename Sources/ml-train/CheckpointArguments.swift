@@ -34,6 +34,12 @@ struct CheckpointArguments: ParsableArguments {
   @Flag(help: "Run even where the memory estimate exceeds what is available.")
   var ignoreMemoryEstimate = false
 
+  /// Options with a value, and flags, that do not decide the adapter.
+  static let unrecorded: Set<String> = [
+    "--checkpoint-every", "--keep", "--checkpoint-dir", "--log", "--tensorboard",
+  ]
+  static let unrecordedFlags: Set<String> = ["--resume", "--ignore-memory-estimate"]
+
   func validateRanges() throws {
     if let checkpointEvery, checkpointEvery < 1 {
       throw ValidationError("--checkpoint-every is \(checkpointEvery), not in 1...")

@@ -61,6 +61,22 @@ final class InContextTests: XCTestCase {
     XCTAssertEqual(draws.nextMemory(), random.sample(100, 4))
   }
 
+  /// Files have one label after the other, so a part of them is drawn.
+  func testSomeItemsAreDrawn() throws {
+    XCTAssertNil(InContextResult.draw(nil, of: 9, seed: 1))
+    XCTAssertNil(InContextResult.draw(9, of: 9, seed: 1))
+    let drawn = try XCTUnwrap(InContextResult.draw(50, of: 1000, seed: 1))
+    XCTAssertEqual(Set(drawn).count, 50)
+    XCTAssertEqual(drawn, drawn.sorted())
+    XCTAssertGreaterThan(drawn.count { $0 >= 500 }, 10)
+    XCTAssertNotEqual(drawn, InContextResult.draw(50, of: 1000, seed: 2))
+    var result = try Self.result()
+    result.drawn = [3, 5, 8, 9]
+    XCTAssertEqual(try InContextResult(json: result.json), result)
+    result.drawn = [3]
+    XCTAssertThrowsError(try InContextResult(json: result.json))
+  }
+
   static func result() throws -> InContextResult {
     let file = InContextResult.DataFile(name: "train.tsv", digest: "aa", examples: 9)
     return try InContextResult(

@@ -57,10 +57,16 @@ final class PromptReaderTests: XCTestCase {
 
   /// Windows of one chunk, each reading those before, then the prompt: the published long input.
   func testLikelihoodsWithMemory() throws {
-    for positions in MemoryConfiguration.Positions.allCases {
+    // What a window retrieves bears on what it leaves in the last two, not in the first two.
+    let layouts: [(Int, [Int], MemoryConfiguration.Positions, MemoryConfiguration.Source)] = [
+      (1, [1, 2], .zero, .shared), (1, [1, 2], .continual, .shared), (2, [0, 2], .zero, .shared),
+      (1, [1, 2], .continual, .own),
+    ]
+    for (layer, layers, positions, source) in layouts {
       let decoder = try decoder(
         MemoryConfiguration(
-          memoryLayer: 1, retrievalLayers: [1, 2], positions: positions, chunkTokens: 4))
+          memoryLayer: layer, retrievalLayers: layers, positions: positions, source: source,
+          chunkTokens: 4))
       let windows: [[Int32]] = [[1, 2, 3, 4], [6, 5, 4, 3], [9, 8]]
       let reads = [[], [0], [0, 1], [0, 2]]
       var plan = RetrievalPlan()

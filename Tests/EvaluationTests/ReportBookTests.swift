@@ -10,7 +10,9 @@ final class ReportBookTests: XCTestCase {
     """
 
   private static let plan = """
-    {"rows": 9, "retrieving_rows": 8, "hits": 40, "chunks": 64, "never_retrieved": 30,
+    {"plan": {"digest": "00ff00ff00ff00ff", "select": "nearest", "query": "previous"},
+     "provenance": [{"tool": "ml-index", "version": "9"}],
+     "rows": 9, "retrieving_rows": 8, "hits": 40, "chunks": 64, "never_retrieved": 30,
      "never_retrieved_share": 0.46875, "evictions": 0, "evicted_rows": 0,
      "hit_age": {"count": 40, "mean": 20.5, "quantiles": {},
        "histogram": [{"from": 0, "to": 0, "count": 0}, {"from": 1, "to": 1, "count": 40}]},
@@ -40,9 +42,55 @@ final class ReportBookTests: XCTestCase {
     let parts = book.parts(stem: "r", commands: ["make"])
     XCTAssertEqual(parts.count, 1)
     let report = try Report(entries, title: "T")
-    XCTAssertEqual(parts[0].markdown, report.markdown(figure: "r.svg", commands: ["make"]))
-    XCTAssertEqual(parts[0].figures.map(\.address), ["r.svg"])
+    XCTAssertEqual(
+      parts[0].markdown,
+      report.markdown(figure: "r.svg", differences: "r-differences.svg", commands: ["make"]))
+    XCTAssertEqual(parts[0].figures.map(\.address), ["r.svg", "r-differences.svg"])
     XCTAssertEqual(parts[0].figures[0].svg, report.figure())
+  }
+
+  /// Sets of texts stand side by side, each system by one name, and then one by one.
+  func testSetsSideBySide() throws {
+    let entries = try Samples.entries().flatMap { entry in
+      try [("pg19", "aa", 0.0), ("proofs", "bb", 0.5)].map { set, chunks, shift in
+        let system = entry.result.system
+        var memory = system.memory
+        memory?.planDigest += set
+        return Report.Entry(
+          name: entry.name,
+          result: try Samples.result(
+            adapter: system.adapter?.name, memory: memory,
+            shift: shift + (memory?.selection == .nearest ? -0.25 : 0), dataSet: set, chunks: chunks
+          ))
+      }
+    }
+    let book = try ReportBook(entries.map { .languageModel($0) }, title: "Books")
+    let parts = book.parts(stem: "r", commands: ["make x"])
+    XCTAssertEqual(
+      parts.map { String($0.markdown.prefix { $0 != "\n" }) },
+      ["# Books", "# pg19", "# proofs", "# Where the numbers come from"])
+    XCTAssertEqual(
+      parts.flatMap(\.figures).map(\.address),
+      ["r-sets.svg", "r.svg", "r-differences.svg", "r-2.svg", "r-2-differences.svg"])
+    for line in [
+      "| texts | chunks | protocol | documents | tokens | scored tokens | words | bytes |",
+      "| proofs | `bb` | stream | 2 | 1,029 | 5 | 5 | 10 |",
+      "| system | pg19 | proofs |",
+      "| trained, random | 6.05 [2.72, 20.09] | 11.02 [4.48, 42.52] |",
+      "| trained: retrieved (previous) − random | documents | **-0.3000 [-0.3750, -0.2500]** |"
+        + " **-0.3000 [-0.3750, -0.2500]** |",
+    ] {
+      XCTAssertTrue(parts[0].markdown.contains(line), "\(line)\n\(parts[0].markdown)")
+    }
+    XCTAssertTrue(parts[1].markdown.contains("## By position"))
+    XCTAssertFalse(parts[1].markdown.contains("## Systems"))
+    let last = parts[3].markdown
+    XCTAssertEqual(last.ranges(of: "| trained, random | tiny").count, 1)
+    XCTAssertEqual(last.ranges(of: "| trained, random | c.json |").count, 2)
+    XCTAssertTrue(last.contains("make x"))
+    let names = entries.flatMap { HarnessExport.files(for: .languageModel($0)).map(\.name) }
+    XCTAssertEqual(Set(names).count, names.count)
+    XCTAssertTrue(names.contains("results_proofs_c.json"), "\(names)")
   }
 
   func testPartsOfEveryKind() throws {
@@ -58,15 +106,19 @@ final class ReportBookTests: XCTestCase {
     XCTAssertEqual(
       parts.flatMap(\.figures).map(\.address),
       [
-        "r.svg", "r-icl-sst-2-prefix.svg", "r-icl-sst-2-likelihood.svg", "r-needle-1-correct.svg",
+        "r.svg", "r-differences.svg", "r-icl-sst-2-prefix.svg", "r-icl-sst-2-likelihood.svg",
+        "r-needle-1-correct.svg",
         "r-needle-1-first.svg", "r-needle-1-retrieved.svg", "r-hit-age.svg",
         "r-hits-per-chunk.svg", "r-since-eviction.svg", "r-loss.svg", "r-learning-rate.svg",
         "r-gradient-norm.svg",
       ])
     XCTAssertTrue(
       parts[1].markdown.contains("| base, nearest | 4 | 2 | prefix | 75.00 ± 25.00 | — | 2 |"))
-    XCTAssertTrue(parts[3].markdown.contains("| plan.json | 9 | 40 | 64 | 46.88 | 0.63 |"))
+    XCTAssertTrue(
+      parts[3].markdown.contains(
+        "| plan.json | nearest, previous | `00ff00ff00ff` | 9 | 40 | 64 | 46.88 | 0.63 |"))
     XCTAssertTrue(parts[3].markdown.contains("| 10.00 |"))
+    XCTAssertTrue(parts[3].markdown.contains("1: ml-index  # 9"))
     XCTAssertTrue(parts[4].markdown.contains("| stage2.jsonl | 2 | 2,046 | 3.5000 | 3.2500 |"))
     for figure in parts.flatMap(\.figures) {
       XCTAssertNoThrow(try wellFormed(figure.svg), figure.address)
@@ -95,8 +147,8 @@ final class ReportBookTests: XCTestCase {
     XCTAssertFalse(page.contains("<script"))
     let addresses = page.ranges(of: "://").count
     XCTAssertEqual(addresses, page.ranges(of: "xmlns=\"http://www.w3.org/2000/svg\"").count)
-    XCTAssertEqual(page.ranges(of: "<svg").count, 12)
-    XCTAssertEqual(page.ranges(of: "<figure").count, 12)
+    XCTAssertEqual(page.ranges(of: "<svg").count, 13)
+    XCTAssertEqual(page.ranges(of: "<figure").count, 13)
     XCTAssertTrue(page.contains("<strong>"), "bold differences")
     XCTAssertTrue(page.contains("<code>make x"), "commands")
     XCTAssertFalse(page.contains("| ---"))

@@ -1,5 +1,6 @@
 import Evaluation
 import Foundation
+import Modeling
 import Safetensors
 import XCTest
 
@@ -10,7 +11,8 @@ import XCTest
 final class ReportTests: XCTestCase {
   func testGolden() throws {
     let report = try Report(Samples.entries())
-    let text = report.markdown(figure: "perplexity.svg", commands: ["make PIPELINE=tiny"])
+    let text = report.markdown(
+      figure: "perplexity.svg", differences: "differences.svg", commands: ["make PIPELINE=tiny"])
     XCTAssertEqual(text.split(separator: "\n"), goldenReport.split(separator: "\n"))
     XCTAssertEqual(text, goldenReport)
   }
@@ -54,17 +56,49 @@ final class ReportTests: XCTestCase {
   }
 
   func testWithoutReferenceAndWithAmbiguousRows() throws {
-    var other = Samples.memory(.nearest)
-    other.topK = 4
-    let entries = try [("k8.json", Samples.memory(.nearest)), ("k4.json", other)].map {
-      Report.Entry(name: $0, result: try Samples.result(memory: $1))
+    var others = Array(repeating: Samples.memory(.nearest), count: 4)
+    others[0].topK = 4
+    others[1].queryTokens = 128
+    others[2].planDigest = "of another retriever"
+    let entries = try others.enumerated().map {
+      Report.Entry(name: "\($0).json", result: try Samples.result(memory: $1))
     }
     let text = try Report(entries).markdown()
-    XCTAssert(text.contains("| base (k4.json) | retrieved | previous | stream |"), text)
-    XCTAssert(text.contains("| base (k8.json) | retrieved | previous | stream |"), text)
+    for name in ["k 4", "k 8, query tokens 128", "k 8 (2.json)", "k 8 (3.json)"] {
+      XCTAssert(text.contains("| base, \(name) | retrieved | previous | stream |"), text)
+    }
     XCTAssert(text.contains("| 5 | — |\n"), text)
     XCTAssertFalse(text.contains("!["))
     XCTAssertFalse(text.contains("## Commands"))
+  }
+
+  /// Layouts of a memory are systems of their own, each with its own controls.
+  func testPairsKeepToTheirLayout() throws {
+    let layouts = MemoryConfiguration.Source.allCases.map {
+      MemoryConfiguration(memoryLayer: 1, retrievalLayers: [1, 2], source: $0)
+    }
+    let entries = try layouts.flatMap { layout in
+      try [MemoryLabel.Selection.nearest, .recent].map { selection in
+        var memory = Samples.memory(selection)
+        memory.layout = layout
+        return Report.Entry(
+          name: "\(layout.source)-\(selection)",
+          result: try Samples.result(
+            memory: memory, shift: selection == .recent ? 0 : layout.source == .own ? -0.5 : 0.5))
+      }
+    }
+    let text = try Report(entries + [.init(name: "off", result: try Samples.result())]).markdown()
+    let pairs = text.split(separator: "\n").filter { $0.contains(" − ") && $0.contains("segments") }
+    XCTAssertEqual(
+      pairs.map { $0.components(separatedBy: " | ")[0] },
+      [
+        "| base, source own: retrieved (previous) − recent",
+        "| base, source own, retrieved (previous) − base, memory off",
+        "| base, source shared: retrieved (previous) − recent",
+        "| base, source shared, retrieved (previous) − base, memory off",
+      ].sorted().map { $0 })
+    XCTAssert(pairs[0].contains("**-0.6000 [") || pairs[1].contains("**-0.6000 ["), text)
+    XCTAssert(text.contains("| each layer its own | 1 2 | zero |"), text)
   }
 
   func testHostileNamesStayText() throws {

@@ -19,7 +19,7 @@ enum Samples {
   /// moved by `shift` a token.
   static func result(
     adapter: String? = nil, memory: MemoryLabel? = nil, shift: Double = 0,
-    chunks: String = "0123456789abcdef", provenance: JSONValue = .null
+    dataSet: String? = nil, chunks: String = "0123456789abcdef", provenance: JSONValue = .null
   ) throws -> LanguageModelResult {
     var sums = LanguageModelAccumulator()
     sums.addChunk(document: 7, tokens: 4, text: "a b".utf8)
@@ -33,7 +33,8 @@ enum Samples {
       system: SystemLabel(
         model: model, adapter: adapter.map { .init(name: $0, digest: "\($0)-digest") },
         memory: memory),
-      chunksDigest: chunks, documents: sums.documents, seconds: 2.5, provenance: provenance)
+      dataSet: dataSet, chunksDigest: chunks, documents: sums.documents, seconds: 2.5,
+      provenance: provenance)
   }
 
   /// base off, and trained off, random, retrieved by both queries.

@@ -62,11 +62,18 @@ final class RetrievalTests: XCTestCase {
       "Bread is baked from flour and water.",
     ].map { SegmentText(chunks: [Array($0.utf8)], query: Array($0.utf8)) }
     let prompt = SegmentText(chunks: [[]], query: Array("When was she born?".utf8))
-    let blocks = try DocumentPlanner(
-      choice: .nearest, topK: 1, capacity: 100, eviction: .none, retriever: retriever, threads: 2
-    ).blocks(of: texts + [prompt], seed: 0)
+    let planner = DocumentPlanner(
+      choice: .nearest, topK: 1, capacity: 100, eviction: .none, retriever: retriever, threads: 2)
+    let blocks = try planner.blocks(of: texts + [prompt], seed: 0)
     XCTAssertEqual(blocks.map(\.row), [0, 1, 2, 3])
     XCTAssertEqual(blocks[0].neighbours, [])
     XCTAssertEqual(blocks[3].neighbours, [1])
+    // Asked again of known texts in another order.
+    let again = try planner.blocks(of: texts.reversed() + [prompt], seed: 0)
+    XCTAssertEqual(again[3].neighbours, [1])
+    XCTAssertEqual(again[3].scores, blocks[3].scores)
+    let other = try planner.blocks(of: [texts[1], texts[0], texts[2], prompt], seed: 0)
+    XCTAssertEqual(other[3].neighbours, [0])
+    XCTAssertEqual(other[1].neighbours, [0])
   }
 }

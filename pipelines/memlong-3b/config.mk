@@ -52,8 +52,10 @@ TRAIN_TOKENS := 500000000
 # --- Evaluation data -------------------------------------------------------------------------
 
 # Each by itself, as published.
-EVAL := pg19 proof-pile wikitext
-EVAL_APART := yes
+EVAL_SETS := pg19 proof-pile wikitext
+EVAL.pg19 := pg19
+EVAL.proof-pile := proof-pile
+EVAL.wikitext := wikitext
 # Test splits. PG19: Apache 2.0, the books are in the public domain in the USA; 25 MB.
 pg19.from := hf://datasets/emozilla/pg19@c021754c8e01c5b1cc83a1f549c1f97fbbb756b8/data/test-*.parquet
 # That of each of its sources.

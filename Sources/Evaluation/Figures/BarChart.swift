@@ -1,11 +1,11 @@
-/// Groups of bars from zero on, with a deviation on each and a legend below.
+/// Groups of bars from zero on, with an interval on each and a legend below.
 struct BarChart {
   struct Series {
     var label: String
     /// One a group, ≥ 0; nil leaves a gap.
     var values: [Double?]
-    /// ± of each value; empty where none is shown.
-    var deviations: [Double] = []
+    /// Of each value; empty where none is shown.
+    var intervals: [Interval?] = []
   }
 
   var title: String
@@ -23,7 +23,7 @@ struct BarChart {
     var canvas = SVGCanvas()
     let tops = series.flatMap { series in
       series.values.indices.compactMap { index in
-        series.values[index].map { $0 + deviation(series, index) }
+        series.values[index].map { max($0, interval(series, index)?.upper ?? 0) }
       }
     }
     let scale = ChartScale([0, max(1e-9, tops.filter(\.isFinite).max() ?? 1)], linear: true)
@@ -43,7 +43,7 @@ struct BarChart {
         guard group < series.values.count, let value = series.values[group] else { continue }
         let x = middle + (Double(index) - Double(self.series.count) / 2) * Self.barWidth
         draw(
-          value, deviation(series, group), series, index, x: x, bottom: bottom, top: top, scale,
+          value, interval(series, group), series, index, x: x, bottom: bottom, top: top, scale,
           group: name, on: &canvas)
       }
     }
@@ -68,28 +68,30 @@ struct BarChart {
   }
 
   private func draw(
-    _ value: Double, _ deviation: Double, _ series: Series, _ index: Int, x: Double,
+    _ value: Double, _ interval: Interval?, _ series: Series, _ index: Int, x: Double,
     bottom: Double, top: Double, _ scale: ChartScale, group: String, on canvas: inout SVGCanvas
   ) {
     let height = scale.place(value) * (bottom - top)
-    let spread = deviation > 0 ? " ± \(fixed(deviation, decimals))" : ""
     canvas.rectangle(
       x: x + 2, y: bottom - height, width: Self.barWidth - 4, height: height, fill: colour(index),
       label: "\(series.label)\(series.label.isEmpty ? "" : ", ")\(group): "
-        + fixed(value, decimals) + spread)
-    guard deviation > 0 else { return }
-    let ends = [value - deviation, value + deviation].map {
+        + withInterval(value, interval, decimals))
+    guard let interval, interval.upper > interval.lower else { return }
+    let ends = [interval.lower, interval.upper].map {
       bottom - max(0, scale.place($0)) * (bottom - top)
     }
     canvas.line(x + Self.barWidth / 2, ends[0], x + Self.barWidth / 2, ends[1], "axis")
   }
 
-  private func deviation(_ series: Series, _ index: Int) -> Double {
-    index < series.deviations.count ? series.deviations[index] : 0
+  private func interval(_ series: Series, _ index: Int) -> Interval? {
+    index < series.intervals.count ? series.intervals[index] : nil
   }
 
   private func colour(_ index: Int) -> String {
     let colours = ["#4477AA", "#EE6677", "#228833", "#CC8B00", "#66CCEE", "#AA3377", "#808080"]
-    return colours[index % colours.count]
+    // More than are told apart at a glance: around the circle, light and dark in turn.
+    return series.count <= colours.count
+      ? colours[index]
+      : "hsl(\(index * 360 / series.count),55%,\(index % 2 == 0 ? 42 : 62)%)"
   }
 }

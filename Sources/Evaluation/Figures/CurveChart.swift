@@ -8,6 +8,8 @@ struct CurveChart {
   var title: String
   var xTitle: String
   var series: [Series]
+  /// Even where values span more than a factor of 8.
+  var isLinear = false
 
   private static let mostPoints = 300
 
@@ -15,7 +17,7 @@ struct CurveChart {
     var canvas = SVGCanvas()
     let drawn = series.map { Self.thinned($0.points.filter { $0.x.isFinite && $0.y.isFinite }) }
     let all = drawn.flatMap { $0 }
-    let yScale = ChartScale(all.map(\.y))
+    let yScale = ChartScale(all.map(\.y), linear: isLinear)
     let xScale = ChartScale(all.map(\.x), linear: true)
     let letters = yScale.ticks.map { yScale.label($0).count }.max() ?? 0
     let left = max(64, Double(letters) * 7.4 + 16)

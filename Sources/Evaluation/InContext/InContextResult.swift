@@ -84,6 +84,8 @@ public struct InContextResult: Equatable, Sendable {
   public var test: DataFile
   /// Whether each text begins with the tokenizer's begin token.
   public var addsBeginToken: Bool
+  /// [items] the number of each in the test file, ascending; nil: all were asked.
+  public var drawn: [Int]?
   /// [items] the right label of each test item that was asked.
   public var targets: [Int]
   public var runs: [InContextRun]
@@ -94,7 +96,8 @@ public struct InContextResult: Equatable, Sendable {
   public init(
     toolVersion: String, task: InContextTask, model: SystemLabel.Identity,
     adapter: SystemLabel.Identity?, memory: TaskMemory?, train: DataFile, test: DataFile,
-    addsBeginToken: Bool, targets: [Int], runs: [InContextRun], seconds: Double? = nil,
+    addsBeginToken: Bool, drawn: [Int]? = nil, targets: [Int], runs: [InContextRun],
+    seconds: Double? = nil,
     provenance: JSONValue = .null
   ) throws {
     self.toolVersion = toolVersion
@@ -105,6 +108,7 @@ public struct InContextResult: Equatable, Sendable {
     self.train = train
     self.test = test
     self.addsBeginToken = addsBeginToken
+    self.drawn = drawn
     self.targets = targets
     self.runs = runs
     self.seconds = seconds
@@ -116,6 +120,9 @@ public struct InContextResult: Equatable, Sendable {
     let labels = task.labels.count
     guard !targets.isEmpty, targets.allSatisfy({ (0..<labels).contains($0) }) else {
       throw ResultError("targets: expected labels from 0 to \(labels - 1), at least one")
+    }
+    guard drawn?.count ?? targets.count == targets.count else {
+      throw ResultError("drawn: expected the numbers of \(targets.count) items")
     }
     guard !runs.isEmpty else { throw ResultError("runs: there is none") }
     for (index, run) in runs.enumerated() {
@@ -132,6 +139,14 @@ public struct InContextResult: Equatable, Sendable {
       }
       guard !twin else { throw ResultError("runs[\(index)]: the same setting and seed twice") }
     }
+  }
+
+  /// Which of `count` test items to ask where `limit` are to be: drawn, since some files have one label
+  /// after the other. nil: all.
+  public static func draw(_ limit: Int?, of count: Int, seed: UInt64) -> [Int]? {
+    guard let limit, limit < count else { return nil }
+    var random = PythonRandom(seed: seed)
+    return random.sample(count, limit).sorted()
   }
 
   /// Whether each item was answered rightly.

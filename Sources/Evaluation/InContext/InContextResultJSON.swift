@@ -19,6 +19,7 @@ extension InContextResult {
       ]),
       "data": .object(["train": train.json, "test": test.json]),
       "adds_begin_token": .bool(addsBeginToken), "items": .integer(Int64(targets.count)),
+      "drawn": drawn.map { .array($0.map { .integer(Int64($0)) }) } ?? .null,
       "targets": .array(targets.map { .integer(Int64($0)) }),
       "rows": .array(
         runs.flatMap { run in InContextRule.allCases.map { row(of: run, $0) } }),
@@ -54,6 +55,7 @@ extension InContextResult {
       train: try DataFile(fields: try data.object("train")),
       test: try DataFile(fields: try data.object("test")),
       addsBeginToken: try root.boolean("adds_begin_token"),
+      drawn: try (json["drawn"] ?? .null) == .null ? nil : root.integers("drawn", in: 0...1 << 40),
       targets: try root.integers("targets", in: 0...task.labels.count - 1),
       runs: try root.array("runs").map { try InContextRun(fields: $0, labels: task.labels.count) },
       seconds: try root.optionalObject("cost")?.number("seconds"),

@@ -115,7 +115,8 @@ public enum HarnessExport {
       ], shots: 0, samples: result.documents.count, higherIsBetter: lower,
       configuration: ["output_type": "loglikelihood_rolling"], lines: lines)
     return export(
-      stem(entry.name), [task], model: result.system.model, adapter: result.system.adapter,
+      stem((result.dataSet.map { "\($0)_" } ?? "") + entry.name), [task],
+      model: result.system.model, adapter: result.system.adapter,
       source: [
         "chunks_digest": .string(result.chunksDigest), "provenance": result.provenance,
       ])
@@ -128,7 +129,8 @@ public enum HarnessExport {
       let lines = result.targets.enumerated().map { item, target -> JSONValue in
         let scores: [JSONValue] = run.logLikelihoods[item].map { [.number($0), false] }
         return [
-          "doc_id": .integer(Int64(item)), "doc": ["item": .integer(Int64(item))],
+          "doc_id": .integer(Int64(item)),
+          "doc": ["item": .integer(Int64(result.drawn?[item] ?? item))],
           "target": .integer(Int64(target)), "arguments": [],
           "resps": .array(scores.map { [$0] }), "filtered_resps": .array(scores),
           "prediction": .string(run.predictions[item]), "acc": likely[item] ? 1.0 : 0.0,

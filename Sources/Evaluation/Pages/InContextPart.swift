@@ -18,8 +18,40 @@ func inContextPart(_ results: [(name: String, result: InContextResult)], stem: S
       chart(labelled, rule).svg, stem: stem, "icl-\(first.task.rawValue)-\(rule.rawValue)",
       "Accuracy by the \(rule.rawValue) rule")
   }
+  part.markdown += taskSystems(
+    labels, results.map { ($0.result.model, $0.result.adapter, $0.result.memory) })
   part.markdown += provenance(of: results.map { ($0.name, $0.result.provenance) })
   return part
+}
+
+/// What was asked, and the memory that it was asked with.
+func taskSystems(
+  _ labels: [String],
+  _ systems: [(
+    model: SystemLabel.Identity, adapter: SystemLabel.Identity?, memory: TaskMemory?
+  )]
+) -> String {
+  func named(_ identity: SystemLabel.Identity?) -> String {
+    identity.map { "\(markdownText($0.name)) \(code(shortDigest($0.digest)))" } ?? "—"
+  }
+  let header = [
+    "system", "model", "adapter", "retriever", "selects", "k", "chunk tokens", "memory tokens",
+    "eviction", "query tokens",
+  ]
+  let rows = zip(labels, systems).map { label, system in
+    let own = [markdownText(label), named(system.model), named(system.adapter)]
+    guard let memory = system.memory else {
+      return own + Array(repeating: "—", count: header.count - own.count)
+    }
+    return own + [
+      named(memory.retriever), markdownText(memory.selection), "\(memory.topK)",
+      "\(memory.chunkTokens)", grouped(memory.memoryTokens), markdownText(memory.eviction),
+      "\(memory.queryTokens)",
+    ]
+  }
+  return
+    "\n## Systems\n\nThe memory is emptied before each question; the question asks it for itself."
+    + "\n\n" + markdownTable(header, rows, firstNumber: 5)
 }
 
 private let inContextNotes =
@@ -103,7 +135,11 @@ private func chart(
       }
       return BarChart.Series(
         label: result.label, values: own.map { $0.map { $0.mean * 100 } },
-        deviations: own.map { ($0?.deviation ?? 0) * 100 })
+        intervals: own.map { summary in
+          summary.map {
+            Interval(lower: $0.mean - $0.deviation, upper: $0.mean + $0.deviation).map { $0 * 100 }
+          }
+        })
     },
     reference: (100 / Double(task.labels.count), "chance"))
 }

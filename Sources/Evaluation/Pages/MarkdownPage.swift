@@ -60,8 +60,10 @@ struct MarkdownPage {
     let isNumber = rows.count > 1 ? rows[1].map { $0.hasSuffix(":") } : []
     func row(_ cells: [Substring], _ tag: String) -> String {
       let texts = cells.enumerated().map { index, cell in
-        let style = index < isNumber.count && isNumber[index] ? " class=\"number\"" : ""
-        return "<\(tag)\(style)>\(inline(cell))</\(tag)>"
+        guard index < isNumber.count, isNumber[index] else {
+          return "<\(tag)>\(inline(cell))</\(tag)>"
+        }
+        return "<\(tag) class=\"number\">\(Self.intervalBelow(inline(cell)))</\(tag)>"
       }
       return "<tr>\(texts.joined())</tr>"
     }
@@ -69,6 +71,16 @@ struct MarkdownPage {
     return
       "<div class=\"table\"><table>\n<thead>\(rows.first.map { row($0, "th") } ?? "")</thead>\n"
       + "<tbody>\(body)</tbody>\n</table></div>"
+  }
+
+  /// A number's interval on a line of its own.
+  private static func intervalBelow(_ html: String) -> String {
+    guard let start = html.firstRange(of: " ["), let end = html.lastIndex(of: "]") else {
+      return html
+    }
+    return html[..<start.lowerBound]
+      + "<span class=\"interval\">[\(html[start.upperBound..<end])]</span>"
+      + html[html.index(after: end)...]
   }
 
   /// The cells of `| a | b |`; a bar behind a backslash divides nothing.
@@ -123,42 +135,68 @@ struct MarkdownPage {
     return result
   }
 
-  /// A page that needs nothing beside itself: no script, no outside address.
-  static func page(title: String, body: String) -> String {
-    """
-    <!DOCTYPE html>
-    <html lang="en">
-    <head>
-    <meta charset="utf-8">
-    <meta name="viewport" content="width=device-width, initial-scale=1">
-    <title>\(escaped(oneLine(title)))</title>
-    <link rel="icon" href="data:,">
-    <style>
-    :root { color-scheme: light dark }
-    body { font: 15px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; max-width: 1180px;
-      margin: 0 auto; padding: 1.5rem; color: #1f2328; background: #f6f8fa }
-    h1 { font-size: 1.7rem; margin: 2.5rem 0 .5rem; border-bottom: 1px solid #d0d7de }
-    h1:first-child { margin-top: 0 }
-    h2 { font-size: 1.25rem; margin: 1.8rem 0 .5rem }
-    .table, pre, figure { overflow-x: auto; margin: 1rem 0 }
-    table { border-collapse: collapse; font-size: 13px; background: #ffffff }
-    th, td { border: 1px solid #d0d7de; padding: .3rem .6rem; text-align: left; white-space: nowrap }
-    th { background: #eaeef2 }
-    .number { text-align: right; font-variant-numeric: tabular-nums }
-    code { font: 12.5px ui-monospace, "DejaVu Sans Mono", monospace }
-    pre { padding: .8rem; background: #ffffff; border: 1px solid #d0d7de }
-    @media (prefers-color-scheme: dark) {
-    body { color: #e6edf3; background: #010409 }
-    table, pre { background: #0d1117 }
-    th { background: #161b22 }
-    th, td, pre, h1 { border-color: #30363d }
-    }
-    </style>
-    </head>
-    <body>
-    \(body)</body>
-    </html>
+  /// A part of a page: its Markdown begins with its heading.
+  func section(_ markdown: String) -> (heading: String, body: String) {
+    let heading = markdown.prefix { $0 != "\n" }.drop { $0 == "#" }.dropFirst()
+    return (inline(heading), html(markdown))
+  }
 
-    """
+  /// A page that needs nothing beside itself: no script, no outside address. Several parts have a list of
+  /// them on top.
+  static func page(title: String, parts: [(heading: String, body: String)]) -> String {
+    let links = parts.enumerated().map { "<a href=\"#part-\($0 + 1)\">\($1.heading)</a>" }
+    let list = parts.count > 1 ? "<nav>\(links.joined(separator: "\n"))</nav>\n" : ""
+    let body =
+      list
+      + parts.enumerated().map {
+        "<section id=\"part-\($0 + 1)\">\n\($1.body)</section>\n"
+      }.joined()
+    return """
+      <!DOCTYPE html>
+      <html lang="en">
+      <head>
+      <meta charset="utf-8">
+      <meta name="viewport" content="width=device-width, initial-scale=1">
+      <title>\(escaped(oneLine(title)))</title>
+      <link rel="icon" href="data:,">
+      <style>
+      :root { color-scheme: light dark; --ink: #1f2328; --paper: #f6f8fa; --card: #ffffff;
+        --line: #d0d7de; --head: #eaeef2; --link: #0b57a4 }
+      @media (prefers-color-scheme: dark) {
+      :root { --ink: #e6edf3; --paper: #010409; --card: #0d1117; --line: #30363d; --head: #161b22;
+        --link: #79b8ff }
+      }
+      body { font: 15px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; max-width: 1400px;
+        margin: 0 auto; padding: 1.5rem; color: var(--ink); background: var(--paper) }
+      h1 { font-size: 1.7rem; margin: 2.5rem 0 .5rem; border-bottom: 1px solid var(--line) }
+      h2 { font-size: 1.25rem; margin: 1.8rem 0 .5rem }
+      nav { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem }
+      a { color: var(--link) }
+      p, li { max-width: 60rem }
+      .table, pre { overflow-x: auto; margin: 1rem 0 }
+      figure { display: inline-block; vertical-align: top; margin: .4rem .8rem .4rem 0;
+        max-width: 100%; overflow-x: auto; border: 1px solid var(--line); border-radius: 6px }
+      svg { display: block; max-width: 100%; height: auto }
+      table { border-collapse: separate; border-spacing: 0; font-size: 13px; background: var(--card);
+        border: 1px solid var(--line); border-radius: 6px }
+      th, td { padding: .3rem .7rem; text-align: left; white-space: nowrap;
+        border-bottom: 1px solid var(--line) }
+      tr:last-child td { border-bottom: 0 }
+      th { background: var(--head) }
+      td:first-child, th:first-child { position: sticky; left: 0; background: inherit }
+      tr { background: var(--card) }
+      thead tr { background: var(--head) }
+      .number { text-align: right; font-variant-numeric: tabular-nums }
+      .interval { display: block; font-size: 11px; opacity: .8 }
+      code { font: 12.5px ui-monospace, "DejaVu Sans Mono", monospace }
+      pre { padding: .8rem; max-height: 26rem; background: var(--card); border: 1px solid var(--line);
+        border-radius: 6px }
+      </style>
+      </head>
+      <body>
+      \(body)</body>
+      </html>
+
+      """
   }
 }

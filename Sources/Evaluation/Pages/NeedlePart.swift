@@ -39,6 +39,8 @@ func needlePart(_ results: [(name: String, result: NeedleResult)], stem: String?
         "\(label): \(title) by depth and length")
     }
   }
+  part.markdown += taskSystems(
+    labels, results.map { ($0.result.model, $0.result.adapter, $0.result.memory) })
   part.markdown += provenance(of: results.map { ($0.name, $0.result.provenance) })
   return part
 }

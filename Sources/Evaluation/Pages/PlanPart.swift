@@ -33,6 +33,11 @@ public struct PlanDescription: Equatable, Sendable {
   let hitAge: Histogram
   let hitsPerChunk: Histogram
   let evictedAge: Histogram
+  /// Names the plan; nil in descriptions of old.
+  let digest: String?
+  /// How it selects: "nearest, previous".
+  let selection: String?
+  let provenance: JSONValue
   /// What an unbounded memory would have retrieved but was evicted, where that was counted.
   let regret: (wanted: Int, evicted: Int, since: Histogram)?
 
@@ -52,6 +57,13 @@ public struct PlanDescription: Equatable, Sendable {
     hitAge = try Histogram(fields: try root.object("hit_age"))
     hitsPerChunk = try Histogram(fields: try root.object("hits_per_chunk"))
     evictedAge = try Histogram(fields: try root.object("evicted_age"))
+    let plan = root.has("plan") ? try root.object("plan") : nil
+    digest = try plan?.string("digest")
+    selection = try plan.map {
+      let select = try $0.string("select")
+      return select == "nearest" ? "\(select), \(try $0.string("query"))" : select
+    }
+    provenance = json["provenance"] ?? .null
     regret =
       json["regret"]?.objectValue == nil
       ? nil
@@ -71,7 +83,9 @@ func planPart(_ plans: [(name: String, plan: PlanDescription)], stem: String?) -
   }
   let cells = plans.map { name, plan in
     [
-      markdownText(name), grouped(plan.rows), grouped(plan.hits), grouped(plan.chunks),
+      markdownText(name), plan.selection.map(markdownText) ?? "—",
+      plan.digest.map { code(shortDigest($0)) } ?? "—", grouped(plan.rows), grouped(plan.hits),
+      grouped(plan.chunks),
       share(plan.neverRetrieved, plan.chunks), plan.hitsPerChunk.mean.map { fixed($0, 2) } ?? "—",
       plan.hitAge.mean.map { fixed($0, 1) } ?? "—", grouped(plan.evictedRows),
       plan.regret.map { share($0.evicted, $0.wanted) } ?? "—",
@@ -81,9 +95,10 @@ func planPart(_ plans: [(name: String, plan: PlanDescription)], stem: String?) -
     markdown: "# Retrieval plans\n\n"
       + markdownTable(
         [
-          "plan", "blocks", "hits", "chunks", "never retrieved, %", "hits per chunk",
+          "plan", "selects", "digest", "blocks", "hits", "chunks", "never retrieved, %",
+          "hits per chunk",
           "mean hit age, chunks", "evicted", "evicted, then needed, %",
-        ], cells, firstNumber: 1)
+        ], cells, firstNumber: 3)
       + "\nEvicted, then needed: of the chunks that an unbounded memory retrieves, those that the "
       + "plan had evicted.\n")
   let histograms: [(String, String, (PlanDescription) -> PlanDescription.Histogram?)] = [
@@ -108,5 +123,6 @@ func planPart(_ plans: [(name: String, plan: PlanDescription)], stem: String?) -
       })
     part.add(chart.svg, stem: stem, file, title)
   }
+  part.markdown += provenance(of: plans.map { ($0.name, $0.plan.provenance) })
   return part
 }

@@ -53,7 +53,8 @@ public struct ReportPart: Sendable {
 /// A report over results of every kind: one part for each set of comparable ones.
 public struct ReportBook {
   private let title: String
-  private let languageModels: [Report]
+  /// Of each set of texts, with what it is called.
+  private let languageModels: [(name: String, report: Report)]
   private let inContext: [[(name: String, result: InContextResult)]]
   private let needles: [(name: String, result: NeedleResult)]
   private let logs: [(name: String, log: TrainingLog)]
@@ -72,26 +73,33 @@ public struct ReportBook {
     for input in inputs {
       switch input {
       case .languageModel(let entry):
-        gather(entry, into: &entries) { $0.result.chunksDigest == $1.result.chunksDigest }
+        gather(entry, into: &entries) {
+          $0.result.chunksDigest == $1.result.chunksDigest && $0.result.dataSet == $1.result.dataSet
+        }
       case .inContext(let name, let result):
         gather((name, result), into: &inContext) {
-          $0.1.task == $1.1.task && $0.1.test == $1.1.test && $0.1.targets == $1.1.targets
+          $0.1.task == $1.1.task && $0.1.test == $1.1.test && $0.1.drawn == $1.1.drawn
+            && $0.1.targets == $1.1.targets
         }
       case .needle(let name, let result): needles.append((name, result))
       case .training(let name, let log): logs.append((name, log))
       case .plan(let name, let plan): plans.append((name, plan))
       }
     }
-    let isAlone = entries.count == 1
-    languageModels = try entries.map {
-      let digest = shortDigest($0[0].result.chunksDigest)
-      return try Report($0, title: isAlone ? title : "\(title), chunks \(digest)")
-    }
+    let names = entries.map { Self.name($0[0].result) }
+    let reports = try Report.reports(sets: entries, titles: entries.count == 1 ? [title] : names)
+    languageModels = zip(names, reports).map { (name: $0, report: $1) }
     self.inContext = inContext
     self.needles = needles
     self.logs = logs
     self.plans = plans
     guard !inputs.isEmpty else { throw ResultError("no results to report") }
+  }
+
+  /// What texts are called: their name, or their chunks, and the length of windows.
+  private static func name(_ result: LanguageModelResult) -> String {
+    let name = result.dataSet ?? "chunks \(shortDigest(result.chunksDigest))"
+    return name + (result.window.map { ", windows of \(grouped($0.length))" } ?? "")
   }
 
   /// The parts in their order.
@@ -104,20 +112,41 @@ public struct ReportBook {
     stem: String?, commands: [String] = [], showsCost: Bool = false, showsIntervals: Bool = false
   ) -> [ReportPart] {
     var parts: [ReportPart] = []
-    for (index, report) in languageModels.enumerated() {
-      let address = stem.map { $0 + (index == 0 ? "" : "-\(index + 1)") + ".svg" }
-      parts.append(
-        ReportPart(
-          markdown: report.markdown(figure: address, commands: commands, showsCost: showsCost),
-          figures: address.map {
-            [.init(address: $0, svg: report.figure(showsIntervals: showsIntervals))]
-          } ?? []))
+    let isAlone = languageModels.count == 1
+    if languageModels.count > 1 {
+      parts.append(ReportOverview(sets: languageModels).part(title: title, stem: stem))
+    }
+    for (index, (_, report)) in languageModels.enumerated() {
+      let own = stem.map { $0 + (index == 0 ? "" : "-\(index + 1)") }
+      let addresses = own.map { (figure: "\($0).svg", differences: "\($0)-differences.svg") }
+      var part = ReportPart(
+        markdown: isAlone
+          ? report.markdown(
+            figure: addresses?.figure, differences: addresses?.differences, commands: commands,
+            showsCost: showsCost)
+          : report.section(
+            figure: addresses?.figure, differences: addresses?.differences, showsCost: showsCost))
+      if let addresses {
+        part.figures.append(
+          .init(address: addresses.figure, svg: report.figure(showsIntervals: showsIntervals)))
+        part.figures +=
+          report.differenceFigure.map {
+            [.init(address: addresses.differences, svg: $0)]
+          } ?? []
+      }
+      parts.append(part)
     }
     parts += inContext.map { inContextPart($0, stem: stem) }
     if !needles.isEmpty { parts.append(needlePart(needles, stem: stem)) }
     if !plans.isEmpty { parts.append(planPart(plans, stem: stem)) }
     if !logs.isEmpty { parts.append(trainingPart(logs, stem: stem)) }
-    if languageModels.isEmpty, !commands.isEmpty {
+    if languageModels.count > 1 {
+      let named = languageModels.map { (name: Optional($0.name), report: $0.report) }
+      parts.append(
+        ReportPart(
+          markdown: "# Where the numbers come from\n\n"
+            + Report.closing(named, commands: commands)))
+    } else if !isAlone, !commands.isEmpty {
       let lines = commands.map { oneLine($0, limit: .max) + "\n" }.joined()
       parts.append(ReportPart(markdown: "# Commands\n\n```sh\n\(lines)```\n"))
     }
@@ -128,12 +157,12 @@ public struct ReportBook {
   public func html(commands: [String] = [], showsCost: Bool = false) -> String {
     let parts = parts(
       stem: "report", commands: commands, showsCost: showsCost, showsIntervals: true)
-    let body = parts.map { part in
-      MarkdownPage(
-        figures: Dictionary(part.figures.map { ($0.address, $0.svg) }) { first, _ in first }
-      ).html(part.markdown)
-    }
-    return MarkdownPage.page(title: title, body: body.joined())
+    return MarkdownPage.page(
+      title: title,
+      parts: parts.map { part in
+        let figures = Dictionary(part.figures.map { ($0.address, $0.svg) }) { first, _ in first }
+        return MarkdownPage(figures: figures).section(part.markdown)
+      })
   }
 }
 
@@ -145,22 +174,4 @@ private func gather<Element>(
   } else {
     groups.append([element])
   }
-}
-
-/// The steps behind results that carry their provenance, each once, and who took which.
-func provenance(of results: [(name: String, provenance: JSONValue)]) -> String {
-  var steps: [Report.Step] = []
-  let rows = results.map { name, value in
-    let own = (value.arrayValue ?? []).compactMap(Report.Step.init)
-    for step in own where !steps.contains(step) { steps.append(step) }
-    let numbers = own.compactMap { steps.firstIndex(of: $0).map { "\($0 + 1)" } }
-    return [
-      markdownText(name), numbers.isEmpty ? "not recorded" : numbers.joined(separator: ", "),
-    ]
-  }
-  let table = markdownTable(["results", "steps"], rows, firstNumber: 2)
-  if steps.isEmpty { return "\n## Provenance\n\n" + table }
-  let lines = steps.enumerated().map { "\($0 + 1): \($1.line)\n" }.joined()
-  return "\n## Provenance\n\n\(table)\nThe steps, each input named by its digest:\n\n"
-    + "```text\n\(lines)```\n"
 }

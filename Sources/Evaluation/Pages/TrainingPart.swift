@@ -59,7 +59,7 @@ func trainingPart(_ logs: [(name: String, log: TrainingLog)], stem: String?) -> 
       title: title, xTitle: "optimiser step",
       series: logs.map { name, log in
         .init(label: name, points: log.steps.map { (Double($0.step), value($0)) })
-      })
+      }, isLinear: file == "learning-rate")
     part.add(chart.svg, stem: stem, file, title)
   }
   return part

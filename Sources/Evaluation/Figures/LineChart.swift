@@ -20,7 +20,7 @@ struct LineChart {
     var label: String
     /// One a category; nil or infinite leaves a gap.
     var values: [Double?]
-    /// 0 ..< 5: the colour and the marker.
+    /// 0 ..< 6: the colour and the marker.
     var hue: Int
     var dash: Dash
     /// One a category, drawn as upright bars; empty where none is shown.
@@ -48,7 +48,7 @@ struct LineChart {
     left = max(64, Double(letters) * 7.4 + 16)
   }
 
-  static let colours = ["#808080", "#CC8B00", "#EE6677", "#4477AA", "#228833"]
+  static let colours = ["#808080", "#CC8B00", "#EE6677", "#4477AA", "#228833", "#AA3377"]
   private static let top = 52.0
   private static let legendStep = 24.0
 
@@ -104,7 +104,7 @@ struct LineChart {
     scale.ticks.flatMap { tick -> [String] in
       let y = bottom - scale.place(tick) * plotHeight
       return [
-        line(left, y, right, y, "grid"),
+        line(left, y, right, y, tick == 0 ? "axis" : "grid"),
         text(scale.label(tick), x: left - 8, y: y + 4, anchor: "end"),
       ]
     }
@@ -162,7 +162,7 @@ struct LineChart {
       fixed(bottom - scale.place($0) * plotHeight, 1)
     }
     return
-      "<path stroke=\"\(colour)\" stroke-width=\"1.6\" stroke-opacity=\"0.7\" d=\"M\(fixed(x, 1)) \(ends[0])"
+      "<path stroke=\"\(colour)\" stroke-width=\"1.6\" stroke-opacity=\"0.45\" d=\"M\(fixed(x, 1)) \(ends[0])"
       + "V\(ends[1])\"/>"
   }
 
@@ -176,7 +176,7 @@ struct LineChart {
     }
   }
 
-  /// Circle, square, triangle, diamond or inverted triangle.
+  /// Circle, square, triangle, diamond, inverted triangle or bow.
   private func marker(_ line: Series, _ x: Double, _ y: Double, _ colour: String) -> String {
     var paint = "fill=\"\(colour)\""
     if case .base = line.dash { paint = "class=\"hollow\" stroke-width=\"1.6\"" }
@@ -187,7 +187,8 @@ struct LineChart {
     case 1: corners = [(-3.6, -3.6), (3.6, -3.6), (3.6, 3.6), (-3.6, 3.6)]
     case 2: corners = [(0, -4.8), (4.6, 3.4), (-4.6, 3.4)]
     case 3: corners = [(0, -5), (5, 0), (0, 5), (-5, 0)]
-    default: corners = [(0, 4.8), (4.6, -3.4), (-4.6, -3.4)]
+    case 4: corners = [(0, 4.8), (4.6, -3.4), (-4.6, -3.4)]
+    default: corners = [(-4.2, -4), (4.2, 4), (4.2, -4), (-4.2, 4)]
     }
     let points = corners.map { "\(fixed(x + $0, 1)),\(fixed(y + $1, 1))" }
     return "<polygon points=\"\(points.joined(separator: " "))\" \(paint)/>"

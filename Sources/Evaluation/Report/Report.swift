@@ -1,6 +1,6 @@
 import Safetensors
 
-/// Results of several systems on the same tokens as Markdown and a figure. The same results in any
+/// Results of several systems on the same tokens as Markdown and figures. The same results in any
 /// order give the same text.
 public struct Report {
   public struct Entry: Sendable {
@@ -18,8 +18,7 @@ public struct Report {
   struct Row {
     let entry: Entry
     /// `base`, `trained` or what tells several of these apart.
-    var system: String
-    let difference: Difference
+    let system: String
 
     var result: LanguageModelResult { entry.result }
     var memory: String { result.system.memoryName }
@@ -30,17 +29,18 @@ public struct Report {
       return memory.query.rawValue
     }
 
+    /// What the memory read: "retrieved (previous)".
+    var reading: String { memory + (query.map { " (\($0))" } ?? "") }
+
     /// "trained, retrieved (previous)".
     var label: String {
-      result.system.memory == nil
-        ? "\(system), memory off" : "\(system), \(memory)" + (query.map { " (\($0))" } ?? "")
+      "\(system), " + (result.system.memory == nil ? "memory off" : reading)
     }
-  }
 
-  enum Difference {
-    case isReference
-    case to(LanguageModelResult)
-    case noReference
+    /// As it stands in tables.
+    var cell: String { markdownText(label) + mark }
+    /// Of numbers that are no probabilities.
+    var mark: String { result.system.seesFuture ? " †" : "" }
   }
 
   let title: String
@@ -49,7 +49,24 @@ public struct Report {
   /// Throws ``ResultError`` without results, if two score different tokens or if two are of the
   /// same system, naming both.
   public init(_ entries: [Entry], title: String = "Language modelling") throws {
-    let entries = entries.sorted { Self.sortKey($0).lexicographicallyPrecedes(Self.sortKey($1)) }
+    self = try Self.reports(sets: [entries], titles: [title])[0]
+  }
+
+  private init(title: String, rows: [Row]) {
+    self.title = title
+    self.rows = rows
+  }
+
+  /// Reports of several sets of texts, where a system has one name in all of them.
+  static func reports(sets: [[Entry]], titles: [String]) throws -> [Report] {
+    let sets = try sets.map(checked)
+    return zip(zip(sets, SystemNames.names(of: sets)), titles).map { set, title in
+      Report(title: title, rows: zip(set.0, set.1).map { Row(entry: $0, system: $1) })
+    }
+  }
+
+  private static func checked(_ entries: [Entry]) throws -> [Entry] {
+    let entries = entries.sorted { sortKey($0).lexicographicallyPrecedes(sortKey($1)) }
     guard let first = entries.first else { throw ResultError("no results to report") }
     for (index, entry) in entries.enumerated() {
       try first.result.checkComparable(to: entry.result, names: (first.name, entry.name))
@@ -61,8 +78,7 @@ public struct Report {
         throw ResultError("two results of one system: \(same.name) and \(entry.name)")
       }
     }
-    self.title = title
-    rows = Self.named(entries)
+    return entries
   }
 
   /// Base before trained; off, recent, random, retrieved; queries of the past before others.
@@ -73,68 +89,66 @@ public struct Report {
     let query = memory.map { $0.query == .previous ? 0 : $0.query == .current ? 1 : 2 }
     return [
       system.model.name, system.model.digest, system.adapter?.name ?? "",
-      system.adapter?.digest ?? "", "\(selection.map { $0 + 1 } ?? 0)", "\(query ?? 0)",
+      system.adapter?.digest ?? "", memory?.layout?.source.rawValue ?? "",
+      "\(selection.map { $0 + 1 } ?? 0)", "\(query ?? 0)",
       system.variant ?? "", entry.result.protocolName, entry.name, memory?.planDigest ?? "",
     ]
-  }
-
-  private static func named(_ entries: [Entry]) -> [Row] {
-    let systems = entries.map(\.result.system)
-    let hasSeveralModels = systems.contains { $0.model != systems[0].model }
-    let adapters = systems.compactMap(\.adapter)
-    let hasSeveralAdapters = adapters.contains { $0 != adapters[0] }
-    var rows = entries.map { entry in
-      let system = entry.result.system
-      var name = "base"
-      if let adapter = system.adapter { name = hasSeveralAdapters ? adapter.name : "trained" }
-      if hasSeveralModels { name = "\(system.model.name) \(name)" }
-      name = oneLine(name, limit: 40)
-      if let variant = system.variant { name += ", \(oneLine(variant, limit: 80))" }
-      return Row(
-        entry: entry, system: name,
-        difference: difference(of: entry.result, among: entries))
-    }
-    let labels = rows.map(\.label)
-    for index in rows.indices where labels.count(where: { $0 == labels[index] }) > 1 {
-      rows[index].system += " (\(oneLine(rows[index].entry.name, limit: 40)))"
-    }
-    return rows
-  }
-
-  private static func difference(
-    of result: LanguageModelResult, among entries: [Entry]
-  ) -> Difference {
-    let reference = entries.first {
-      $0.result.system.model == result.system.model && $0.result.system.adapter == nil
-        && $0.result.system.memory == nil && $0.result.system.variant == nil
-        && $0.result.protocolName == result.protocolName
-    }
-    guard let reference else { return .noReference }
-    return reference.result.system == result.system ? .isReference : .to(reference.result)
   }
 
   /// The report as Markdown.
   ///
   /// - Parameters:
   ///   - figure: the address of ``figure()``'s file as seen from the report; nil leaves it out.
+  ///   - differences: that of ``differenceFigure``.
   ///   - commands: shell lines that make the report again.
   ///   - showsCost: seconds and tokens per second too, which differ from run to run.
   public func markdown(
-    figure: String? = nil, commands: [String] = [], showsCost: Bool = false
+    figure: String? = nil, differences: String? = nil, commands: [String] = [],
+    showsCost: Bool = false
   ) -> String {
-    var parts = ["# \(markdownText(title))\n", introduction, resultTable, notes]
-    parts.append("## By position\n")
+    let parts = [
+      "# \(markdownText(title))\n", introduction, resultTable(showsCost: showsCost),
+      Self.notes(of: [self]), positions(figure: figure, differences: differences),
+      Self.closing([(nil, self)], commands: commands),
+    ]
+    return parts.joined(separator: "\n")
+  }
+
+  /// One set of several: what is the same in all stands elsewhere.
+  func section(figure: String?, differences: String?, showsCost: Bool) -> String {
+    [
+      "# \(markdownText(title))\n", introduction, resultTable(showsCost: showsCost),
+      positions(figure: figure, differences: differences),
+    ].joined(separator: "\n")
+  }
+
+  /// Perplexities and differences by position, with their figures.
+  func positions(figure: String?, differences: String?) -> String {
+    var parts = ["## By position\n"]
     if let figure {
       parts.append("![Perplexity per token by position in the document](\(address(figure)))\n")
     }
-    parts += [bucketTable, bucketDifferences].filter { !$0.isEmpty }
-    parts += ["## Systems\n", systemTable(showsCost: showsCost), "## Provenance\n"]
-    parts += [provenanceTable, provenanceSteps].filter { !$0.isEmpty }
+    parts += [bucketTable, referenceDifferences, pairDifferences].filter { !$0.isEmpty }
+    if let differences, differenceFigure != nil {
+      parts.append("![Paired differences by position](\(address(differences)))\n")
+    }
+    return parts.joined(separator: "\n")
+  }
+
+  /// Systems, where the numbers come from, and how to make them again; each set with what it is called.
+  static func closing(
+    _ reports: [(name: String?, report: Report)], commands: [String]
+  ) -> String {
+    let provenance = ReportProvenance(reports)
+    var parts = [
+      "## Systems\n", systemTable(reports.flatMap(\.report.rows)), "## Provenance\n",
+      provenance.table, provenance.lines,
+    ]
     if !commands.isEmpty {
       let lines = commands.map { oneLine($0, limit: .max) + "\n" }.joined()
       parts += ["## Commands\n", "```sh\n\(lines)```\n"]
     }
-    return parts.joined(separator: "\n")
+    return parts.filter { !$0.isEmpty }.joined(separator: "\n")
   }
 
   /// Perplexity per token by position as an SVG document, one line per system.
@@ -145,11 +159,11 @@ public struct Report {
     let systems = rows.map(\.system)
     let series = rows.map { row in
       LineChart.Series(
-        label: row.label + (row.result.system.seesFuture ? " †" : ""),
+        label: row.label + row.mark,
         values: buckets.map { bucket in
           row.result.buckets.first { $0.bucket == bucket }?.estimate.perplexity
         },
-        hue: hue(of: row),
+        hue: row.result.system.hue,
         dash: row.result.system.adapter == nil && row.result.system.variant == nil
           ? .base : .other(Set(systems.prefix { $0 != row.system }).count),
         intervals: !showsIntervals
@@ -165,20 +179,22 @@ public struct Report {
     ).svg
   }
 
-  /// One colour and marker a kind of memory, whatever the model.
-  private func hue(of row: Row) -> Int {
-    switch row.result.system.memory?.selection {
-    case nil: 0
-    case .recent: 1
-    case .random: 2
-    case .oracle: 5
-    case .nearest: row.result.system.memory?.query == .previous ? 3 : 4
-    }
-  }
-
   var scoredBuckets: [PositionBucket] { rows[0].result.buckets.map(\.bucket) }
 
   private func address(_ path: String) -> String {
     "<" + oneLine(path).filter { !"<>".contains($0) } + ">"
+  }
+}
+
+extension SystemLabel {
+  /// One colour and marker a kind of memory, whatever the model.
+  var hue: Int {
+    switch memory?.selection {
+    case nil: 0
+    case .recent: 1
+    case .random: 2
+    case .oracle: 5
+    case .nearest: memory?.query == .previous ? 3 : 4
+    }
   }
 }
