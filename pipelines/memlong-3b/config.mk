@@ -106,13 +106,15 @@ LORA_RANK := 64
 LORA_ALPHA := 8
 STAGE1_RATE := 5e-5
 STAGE2_RATE := 5e-5
-# As published: 8 segments a step, that is 475000000 / 1024 / 8 = 57983 steps a stage, of which 1000 warm up along a
-# logarithm, then linearly to 0; gradients clipped at 1; norms are trained whole (the published "embed" too
-# matches no tensor); seed 42. One process, one lane: a single memory goes along the stream.
+# As published: 8 segments a step, that is 475000000 / 1024 / 8 = 57983 steps a stage, of which 1000 warm up
+# along a logarithm, then linearly to 0; gradients clipped at 1; norms are trained whole (the published
+# "embed" matches no tensor); seed 42; AdamW's betas and epsilon are PyTorch's and ours (0.9, 0.999, 1e-8).
+# One process, one lane: a single memory goes along the stream. No gate. Numbers are float32, those of the
+# memory too (published: bfloat16).
 BOTH_STAGES := --accumulation 8 --lanes 1 --schedule warmup-log --warmup-steps 1000 --clip 1 \
   --lora-dropout 0.05 --lora-targets q_proj,k_proj,v_proj,o_proj --train-also norm --seed 42
-# As described: retrieval in all layers above the memory layer. (Published: 14 to 25 too, but --use_cache keeps the
-# memory empty there, so that its stage 1 is plain LoRA training.)
+# As described: retrieval in all layers above the memory layer. (The published script names 14 to 25 too, but
+# its --use_cache keeps the memory empty, so that stage 1 is plain LoRA training there.)
 STAGE1_OPTIONS = $(BOTH_STAGES) --retrieval-layers 14-25 --weight-decay 0
 # As published. Stage 1's adapter is merged into the base, in training as in evaluation (the published
 # evaluation leaves it out).

@@ -24,6 +24,7 @@ import urllib.parse
 
 # Plain HTTP goes on where it stopped and works with every mirror.
 os.environ.setdefault("HF_HUB_DISABLE_XET", "1")
+os.environ["HF_HUB_ENABLE_HF_TRANSFER"] = "0"
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 if not sys.stderr.isatty():
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

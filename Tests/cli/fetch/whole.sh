@@ -10,7 +10,6 @@ run() {
   make MARCH= BUILD_INPUTS= BIN="$(dirname "$(command -v ml-chunk)")" PYPI="$PYPI" PIPELINE=memlong-3b-tiny "$@"
 }
 export -f run
-unset HF_HUB_DISABLE_XET
 "$ROOT/Tests/hub/run.sh" bash -eu -o pipefail -c '
   run fetch >fetch.log 2>&1 || { cat fetch.log; exit 1; }
   cat cache/memlong/fetched/memlong-3b-tiny/* | sed -n "s|.*/snapshots/[0-9a-f]*/\([^ ]*\) .*|\1|p"
