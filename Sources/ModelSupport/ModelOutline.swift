@@ -29,13 +29,13 @@ public struct ModelOutline: Sendable {
   /// Bytes of the files that the weights lie in.
   public var fileBytes: Int { files.byteCount }
 
-  /// Refuses chunks that another tokenizer made: by the size of the vocabulary, and by
-  /// digest where the file or folder has a tokenizer.
+  /// Refuses chunks that another tokenizer made: by the size of the vocabulary, which the model's may
+  /// exceed (Qwen2 and Phi-3 have rows to spare), and by digest where the file or folder has a tokenizer.
   ///
   /// - Throws: `ModelError` naming both.
   public func check(_ tokenizer: TokenizerIdentity) throws {
     let vocabulary = configuration.vocabularySize
-    guard tokenizer.vocabularySize == vocabulary else {
+    guard tokenizer.vocabularySize <= vocabulary else {
       throw ModelError(
         "the chunks were made by tokenizer \(tokenizer.name) with \(tokenizer.vocabularySize) "
           + "tokens, but \(files.name) has \(vocabulary)")

@@ -1,3 +1,5 @@
+import Glibc
+
 /// The merges of a byte-pair vocabulary and what they begin with.
 struct BytePairModel: Sendable {
   var alphabet: SpellingAlphabet
@@ -20,9 +22,9 @@ final class BytePairEncoder: @unchecked Sendable {
   /// Cached pieces have at most 15 bytes and 4 ids; that is nearly all of ordinary text.
   private static let cacheBits = 16
   private struct CacheEntry {
-    var low: UInt64 = 0
-    var high: UInt64 = 0  // the last byte is the piece's length; 0 is an empty entry
-    var ids = SIMD4<Int32>(repeating: -1)
+    var low: UInt64
+    var high: UInt64  // the last byte is the piece's length; 0 is an empty entry
+    var ids: SIMD4<Int32>  // -1 behind the last
   }
 
   private let model: BytePairModel
@@ -36,14 +38,18 @@ final class BytePairEncoder: @unchecked Sendable {
     self.model = model
     self.steps = steps
     queue = MergeQueue(ranks: model.rankCount)
-    cache = .allocate(capacity: 1 << Self.cacheBits)
-    cache.initialize(repeating: CacheEntry(), count: 1 << Self.cacheBits)
+    // Zeros are empty entries, and pages of zeros take no time.
+    let size = MemoryLayout<CacheEntry>.stride
+    guard let zeros = calloc(1 << Self.cacheBits, size) else {
+      preconditionFailure("no \(size << Self.cacheBits) bytes of memory")
+    }
+    cache = zeros.bindMemory(to: CacheEntry.self, capacity: 1 << Self.cacheBits)
     symbols = .allocate(capacity: Self.shortPiece)
     values = .allocate(capacity: Self.shortPiece)
   }
 
   deinit {
-    cache.deallocate()
+    free(cache)
     symbols.deallocate()
     values.deallocate()
   }

@@ -89,5 +89,5 @@ struct TokenMerge: CustomStringConvertible {
     right = space.map { String(text[text.utf8.index(after: $0)...]) } ?? ""
   }
 
-  var description: String { "\(left) \(right)" }
+  var description: String { right.isEmpty ? left : "\(left) \(right)" }
 }

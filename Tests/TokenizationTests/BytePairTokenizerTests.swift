@@ -175,8 +175,8 @@ final class BytePairTokenizerTests: XCTestCase {
     }
     XCTAssertNil(message { _ in })
     XCTAssertEqual(
-      message { $0.preTokenizer = "llama-bpe" },
-      "pre-tokenizer llama-bpe is not known (known: gpt-2, smollm)")
+      message { $0.preTokenizer = "tekken" },
+      "pre-tokenizer tekken is not known (known: gpt-2, smollm, llama-bpe, qwen2, default)")
     XCTAssertEqual(
       message { $0.merges.append("a zz") }, "merge 15 (a zz) has no tokens in the vocabulary")
     XCTAssertEqual(

@@ -66,15 +66,65 @@ final class TokenizationFuzzTests: XCTestCase {
     }
   }
 
+  /// Edits of words: each pair of bytes puts one word of a file in place of another.
+  func testEditedTokenizerJSON() throws {
+    let files = Self.files.map(Self.words)
+    for file in files {
+      XCTAssertNoThrow(
+        try Array(file.joined().utf8).withUnsafeBytes { try TokenizerFiles.tokenizer(json: $0) })
+    }
+    let others = ["-1", "4294967296", "1e99", "0.5", "null", "true", "false", "[]", "{}", #""""#]
+    let words =
+      files.joined().filter(Self.isValue) + others + [#""a""#, #"" ""#, #""\\p{L}{999}""#]
+    let seeds = (UInt8(0)..<30).map { [$0, $0 &* 31, $0 &* 57, $0 &* 83, $0 &* 11] }
+    try fuzz("edited-json", seeds: seeds) { bytes in
+      var file = files[bytes.count % files.count]
+      let values = file.indices.filter { Self.isValue(file[$0]) }
+      for (at, byte) in bytes.dropFirst().enumerated() {
+        let place = (Int(bytes[at]) + 256 * at) * 7 % values.count
+        file[values[place]] = words[(Int(byte) * 5 + at) % words.count]
+      }
+      do {
+        let tokenizer = try Array(file.joined().utf8).withUnsafeBytes {
+          try TokenizerFiles.tokenizer(json: $0)
+        }
+        for text in texts { exercise(tokenizer, text) }
+      } catch is TokenizerError {}
+    }
+  }
+
+  private static func isValue(_ word: String) -> Bool { !"{}[]:,".contains(word) }
+
+  /// Brackets, commas and colons, and what is between them.
+  private static func words(_ json: String) -> [String] {
+    var words = [String]()
+    var isInString = false
+    for character in json where !character.isNewline {
+      let isEscaped = words.last?.last == "\\"
+      if isInString {
+        words[words.count - 1].append(character)
+        if character == "\"" && !isEscaped { isInString = false }
+      } else if character == "\"" {
+        words.append("\"")
+        isInString = true
+      } else if "{}[]:,".contains(character) || words.last.map({ !isValue($0) }) ?? true {
+        words.append(String(character))
+      } else {
+        words[words.count - 1].append(character)
+      }
+    }
+    return words
+  }
+
   /// Files of every kind, with all that one may ask for.
   private static let files = [
     #"""
     {"version":"1.0","added_tokens":[{"id":9,"content":"<|im_start|>","single_word":false,"lstrip":true,
     "rstrip":true,"normalized":false,"special":true},{"id":11,"content":"un","single_word":true,
     "lstrip":false,"rstrip":true,"normalized":true,"special":false}],"normalizer":{"type":"Sequence",
-    "normalizers":[{"type":"NFC"},{"type":"Replace","pattern":{"Regex":"[	 ]{2,}|x*"},"content":" "}]},
+    "normalizers":[{"type":"NFC"},{"type":"Replace","pattern":{"Regex":"[\\t ]{2,}|x*"},"content":" "}]},
     "pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":
-    "(?i:'s|'t)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|\s+(?!\S)|\s+"},"behavior":"Isolated",
+    "(?i:'s|'t)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|\\s+(?!\\S)|\\s+"},"behavior":"Isolated",
     "invert":false},{"type":"Digits","individual_digits":true},{"type":"ByteLevel",
     "add_prefix_space":false,"trim_offsets":true,"use_regex":true}]},"post_processor":{"type":
     "TemplateProcessing","single":[{"SpecialToken":{"id":"<|im_start|>","type_id":0}},{"Sequence":

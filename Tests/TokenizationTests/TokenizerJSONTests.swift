@@ -170,13 +170,23 @@ final class TokenizerJSONTests: XCTestCase {
       XCTAssertEqual(
         tokenizer.decode(tokenizer.encode(text), skippingSpecialTokens: true), Array(text.utf8))
     }
-    for name in ["llama", "llama/tokenizer.gguf", "first.json"] {
+    for name in ["llama", "llama/tokenizer.gguf"] {
       let tokenizer = try open(name)
       let ids = tokenizer.encode("<s>" + text)
       XCTAssertEqual(ids.first, 1, name)
-      let space = name == "first.json" ? "" : " "  // only where the text begins
       XCTAssertEqual(
-        tokenizer.decodeText(ids, skippingSpecialTokens: true), Array((space + text).utf8), name)
+        tokenizer.decodeText(ids, skippingSpecialTokens: true), Array((" " + text).utf8), name)
+    }
+  }
+
+  func testLeadingSpaceIsPutAsTheFileSays() throws {
+    // Before every run of text, or only where the text begins.
+    for (name, run) in [("llama", " a"), ("llama/tokenizer.gguf", " a"), ("first.json", "a")] {
+      let tokenizer = try open(name)
+      for (text, expected) in [("a", " a"), ("<s>a", "<s>" + run), ("a<s>a", " a<s>" + run)] {
+        let decoded = tokenizer.decode(tokenizer.encode(text), skippingSpecialTokens: false)
+        XCTAssertEqual(String(decoding: decoded, as: UTF8.self), expected, name)
+      }
     }
   }
 

@@ -87,7 +87,7 @@ def encoder(reference, special):
     tokenizer.no_padding()
     tokenizer.no_truncation()
     tokenizer.encode_special_tokens = special == "text"
-    return lambda texts: [found.ids for found in tokenizer.encode_batch(texts, add_special_tokens=False)]
+    return lambda texts: [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
 
 
 def compare(title, folder, tokenizer, reference, texts, special):
