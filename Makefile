@@ -35,6 +35,10 @@ EVAL ?= $(sort $(foreach set,$(EVAL_SETS),$(EVAL.$(set))))
 EVALUATE ?= $(call each,base trained,off recent random previous current)
 ICL ?=
 NEEDLE ?=
+# Stages of training; 2: only the second, on the base model.
+STAGES ?= 1 2
+# Options of ml-index for the training's plan alone.
+TRAIN_PLAN ?=
 
 # --- Build -----------------------------------------------------------------------------------
 
@@ -187,7 +191,7 @@ query = $(or $(filter current,$(call name,$1)),previous)
 queries := $(sort $(foreach word,$(plans),$(call query,$(word))))
 index.common = --top-k $(TOP_K) --memory-tokens $(MEMORY_TOKENS) --eviction $(EVICTION) \
   --reset $(RESET) --select
-index-train.options = $(index.common) nearest
+index-train.options = $(index.common) nearest $(TRAIN_PLAN)
 $(foreach word,$(plans),$(eval index-$(call as-file,$(word)).options = $$(index.common) \
   $(or $(filter recent random,$(call name,$(word))),nearest) $(call more,$(word))))
 $(foreach word,train $(plans),$(eval $(call stamp,index-$(call as-file,$(word)),ml-index)))
@@ -214,7 +218,7 @@ train.common = --model $(call model,$(BASE_MODEL)) --memory-layer $(MEMORY_LAYER
 train-1.options = --stage 1 $(train.common) --learning-rate $(STAGE1_RATE) $(STAGE1_OPTIONS)
 train-2.options = --stage 2 $(train.common) --learning-rate $(STAGE2_RATE) \
   --retrieval-layers $(RETRIEVAL_LAYERS) $(STAGE2_OPTIONS)
-$(foreach stage,1 2,$(eval $(call stamp,train-$(stage),ml-train)))
+$(foreach stage,$(STAGES),$(eval $(call stamp,train-$(stage),ml-train)))
 
 adapter = $(R)/stage$1/adapter
 adapter.file = $(call adapter,$1)/adapter_model.safetensors
@@ -234,8 +238,10 @@ define train
 endef
 $(call adapter.file,1): $(train.inputs) $(BASE) $(train-1.stamp)
 	$(call train,1)
-$(call adapter.file,2): $(train.inputs) $(call adapter.file,1) $(BASE) $(train-2.stamp)
-	$(call train,2,--adapter $(call adapter,1))
+$(call adapter.file,2): $(train.inputs) $(if $(filter 1,$(STAGES)),$(call adapter.file,1)) $(BASE) \
+    $(train-2.stamp)
+	$(call train,2,$(if $(filter 1,$(STAGES)),--adapter $(call adapter,1)))
+adapters := $(foreach stage,$(STAGES),$(call adapter.file,$(stage)))
 
 # Evaluation: SYSTEM/MEMORY on each set of texts. What the memory looks like stands in the trained
 # adapter's config.json; the base is told, where it has one.
@@ -289,12 +295,12 @@ endef
 $(foreach word,$(ICL),$(eval $(call task,icl,$(patsubst %/,%,$(dir $(word))),$(notdir $(word)))))
 $(foreach word,$(NEEDLE),$(eval $(call task,needle,$(patsubst %/,%,$(dir $(word))),$(notdir $(word)))))
 
-logs := $(call log,1) $(call log,2)
+logs := $(foreach stage,$(STAGES),$(call log,$(stage)))
 report.options = --title $(PIPELINE) --command 'make$(if $(filter-out demo,$(PIPELINE)), \
   PIPELINE=$(PIPELINE))' $(results) $(described) $(logs)
 $(eval $(call stamp,report,ml-eval))
 REPORT := $(R)/eval/report.md
-$(REPORT): $(results) $(described) $(call adapter.file,1) $(call adapter.file,2) $(report.stamp)
+$(REPORT): $(results) $(described) $(adapters) $(report.stamp)
 	$(STAGE) '8/8 report' $(@:.md=.log) $(RUN) $(BIN)/ml-eval report --html $(@:.md=.html) \
 	  --harness $(@D)/harness -o $@ $(report.options)
 	@sed '/^## Systems/,$$d' $@
@@ -329,7 +335,7 @@ fetch: $(BASE) $(ENCODER) $(RAW) ## fetch the pipeline's models and text into th
 pipeline: $(train.chunks) $(eval.chunks) $(call embeddings,$(TRAIN),$(TRAIN_QUERY)) \
   $(foreach query,$(queries),$(call embeddings,$(EVAL),$(query))) $(R)/plans/train.mls \
   $(foreach set,$(EVAL_SETS),$(foreach word,$(plans),$(R)/plans/$(set).$(call as-file,$(word)).mls)) \
-  $(call adapter.file,1) $(call adapter.file,2) $(REPORT)
+  $(adapters) $(REPORT)
 
 test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, PEFT where it is installed, the modules
 	Tests/cli/run.sh

@@ -85,8 +85,7 @@ let package = Package(
       name: "ml-train",
       dependencies: [
         "ToolSupport", "ModelSupport", "Records", "ShardIO", "Training", "Modeling", "Kernels",
-        "Weights",
-        "Safetensors", parser,
+        "Weights", "Safetensors", parser,
       ]),
     .executableTarget(
       name: "ml-eval",
