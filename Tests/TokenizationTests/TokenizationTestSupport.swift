@@ -1,3 +1,4 @@
+import Glibc
 import Safetensors
 import TestSupport
 import Tokenization
@@ -86,17 +87,23 @@ func randomText(_ generator: inout SplitMix64, length: Int) -> String {
   return String(text)
 }
 
-/// Fails unless `body` takes less than three times as long for `twice`, which is `once` two times.
-/// A busy machine gets a second and a third chance.
+/// Fails unless `body` takes less than three times the processor's time for `twice`, which is `once` two
+/// times. A busy machine gets a second and a third chance.
 func assertLinear<Input>(
   _ name: String, _ once: Input, _ twice: Input, line: UInt = #line, _ body: (Input) -> Void
 ) {
-  let clock = ContinuousClock()
+  func seconds(_ input: Input) -> Double {
+    var (start, end) = (timespec(), timespec())
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start)
+    body(input)
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end)
+    return Double(end.tv_sec - start.tv_sec) + Double(end.tv_nsec - start.tv_nsec) / 1e9
+  }
   body(once)
   var ratio = Double.infinity
   for _ in 0..<3 where ratio >= 3 {
-    let short = (0..<3).map { _ in clock.measure { body(once) } }.min()!
-    let long = (0..<3).map { _ in clock.measure { body(twice) } }.min()!
+    let short = (0..<3).map { _ in seconds(once) }.min()!
+    let long = (0..<3).map { _ in seconds(twice) }.min()!
     ratio = long / short
   }
   XCTAssertLessThan(ratio, 3, name, line: line)
