@@ -68,7 +68,8 @@ struct Plan: ParsableCommand {
       sink: output, parameters: parameters(reader.parameters, chunkTokens: chunkTokens),
       provenance: options.provenance(earlier: reader.provenance, inputs: embeddings))
     let planner = MemoryPlanner(
-      try settings(reader.parameters, chunkTokens: chunkTokens), dimension: reader.parameters.dimension,
+      try settings(reader.parameters, chunkTokens: chunkTokens),
+      dimension: reader.parameters.dimension,
       workers: Workers(threads: options.threadCount)
     ) { try writer.append(PlanRow($0)) }
     let progress = Progress("chunks", quiet: options.quiet)

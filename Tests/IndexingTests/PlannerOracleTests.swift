@@ -55,7 +55,8 @@ final class PlannerOracleTests: XCTestCase {
       topK: topK, capacity: capacity,
       eviction: Eviction.allCases[seed % 4], reset: MemoryReset.allCases[seed / 4 % 2],
       selection: seed / 8 % 2 == 0 ? .nearest : Selection.allCases.randomElement(using: &random)!,
-      seed: random.next(), alwaysRecent: seed % 3 == 0 ? Int.random(in: 0...topK, using: &random) : 0,
+      seed: random.next(),
+      alwaysRecent: seed % 3 == 0 ? Int.random(in: 0...topK, using: &random) : 0,
       heldBack: seed % 5 == 0 ? Int.random(in: 1...9, using: &random) : 0)
   }
 
