@@ -189,13 +189,16 @@ extension SystemLabel.Identity {
 
 extension MemoryLabel {
   fileprivate var json: JSONValue {
-    .object([
+    var fields: [String: JSONValue] = [
       "digest": .string(planDigest), "select": .string(selection.rawValue),
       "query": .string(query.rawValue), "query_tokens": .integer(Int64(queryTokens)),
       "block_tokens": .integer(Int64(blockTokens)), "top_k": .integer(Int64(topK)),
       "memory_tokens": .integer(Int64(memoryTokens)), "eviction": .string(eviction),
       "reset": .string(reset), "seed": .integer(Int64(seed)),
-    ])
+    ]
+    if recentChunks > 0 { fields["recent_chunks"] = .integer(Int64(recentChunks)) }
+    fields["context_tokens"] = contextTokens.map { .integer(Int64($0)) }
+    return .object(fields)
   }
 
   fileprivate init(fields: FieldReader) throws {
@@ -204,6 +207,8 @@ extension MemoryLabel {
       query: try fields.choice("query"), queryTokens: try fields.integer("query_tokens"),
       blockTokens: try fields.integer("block_tokens"), topK: try fields.integer("top_k"),
       memoryTokens: try fields.integer("memory_tokens"), eviction: try fields.string("eviction"),
-      reset: try fields.string("reset"), seed: try fields.integer("seed"))
+      reset: try fields.string("reset"), seed: try fields.integer("seed"),
+      recentChunks: try fields.optionalInteger("recent_chunks", in: 0...1 << 20) ?? 0,
+      contextTokens: try fields.optionalInteger("context_tokens", in: 0...Int(Int32.max)))
   }
 }

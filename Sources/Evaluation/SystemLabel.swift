@@ -78,11 +78,15 @@ public struct MemoryLabel: Equatable, Sendable {
   public var seed: Int
   /// Where the keys and values come from, and which layers read them; nil in results of old.
   public var layout: MemoryConfiguration?
+  /// Of the k chunks, the newest so many are always read.
+  public var recentChunks: Int
+  /// The local context that chunks have left before they are in memory; nil: the segment.
+  public var contextTokens: Int?
 
   public init(
     planDigest: String, selection: Selection, query: Query, queryTokens: Int, blockTokens: Int,
     topK: Int, memoryTokens: Int, eviction: String, reset: String, seed: Int,
-    layout: MemoryConfiguration? = nil
+    layout: MemoryConfiguration? = nil, recentChunks: Int = 0, contextTokens: Int? = nil
   ) {
     self.planDigest = planDigest
     self.selection = selection
@@ -95,13 +99,16 @@ public struct MemoryLabel: Equatable, Sendable {
     self.reset = reset
     self.seed = seed
     self.layout = layout
+    self.recentChunks = recentChunks
+    self.contextTokens = contextTokens
   }
 
   /// What may set two memories of one kind apart, beside the draws of random ones.
   var settings: [(name: String, value: String)] {
     var all = [
       ("k", "\(topK)"), ("memory tokens", "\(memoryTokens)"), ("block tokens", "\(blockTokens)"),
-      ("eviction", eviction), ("reset", reset),
+      ("eviction", eviction), ("reset", reset), ("newest chunks", "\(recentChunks)"),
+      ("memory beyond", contextTokens.map(String.init) ?? "the segment"),
     ]
     if let layout {
       all += [

@@ -1,0 +1,63 @@
+# books: does retrieval help? SmolLM2-135M learns to read a memory of the book at hand from ten novels, and is
+# asked on other books what retrieved chunks bring beside recent and random ones.
+#
+#   make PIPELINE=books TEXT=folder                 about five hours on 2 cores with AVX-512
+#   make PIPELINE=books TEXT=folder TRAITS=OneDNN COMPUTE=bf16          three, with avx512_bf16
+#
+# Time: training 10 x 32768 tokens, 250 tokens/s: 22 minutes. Evaluation 3 x 65536 and 3 x 16384 tokens,
+# 350 tokens/s with a local context of 2048: 12 minutes a system and memory on `long`, 3 on `short`.
+#
+# The folder holds one JSON-lines file a book, NUMBER-title.jsonl, with its field `text`: Project Gutenberg's
+# numbers, without header, footer and credits, lines as they are. Public domain in the USA.
+
+TRAIN := 583-the-woman-in-white 507-adam-bede 155-the-moonstone 4276-north-and-south 432-the-ambassadors \
+  217-sons-and-lovers 345-dracula 3409-barchester-towers 1400-great-expectations 1260-jane-eyre
+EVAL_SETS := long short
+EVAL.long := 5658-lord-jim 122-return-of-the-native 541-the-age-of-innocence
+EVAL.short := 120-treasure-island 245-life-on-the-mississippi-complete 944-the-voyage-of-the-beagle
+TEXT ?= $(CACHE)/text/books
+
+BASE_MODEL := $(CACHE)/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+RETRIEVER := $(CACHE)/models/minilm
+
+# Long enough that most of what a block retrieves lies far before it.
+TRAIN_TOKENS := 32768
+EVAL_TOKENS := 65536
+# More places of other books in the first 16384 positions, which decide most of the comparison there.
+$(foreach text,$(EVAL.short),$(eval $(text).options := --max-tokens 16384))
+
+# As published.
+CHUNK_TOKENS := 128
+SEGMENT_TOKENS := 1024
+PACK := document
+
+# Causal, in training too; the text of one chunk, and anew for every chunk: what a segment of 1024
+# tokens needs changes on the way.
+TRAIN_QUERY := previous
+QUERY_TOKENS := 128
+BLOCK_TOKENS := 128
+TOP_K := 8
+# Nothing is evicted: eviction is another question.
+MEMORY_TOKENS := 65536
+EVICTION := counter
+RESET := document
+# Half of what is read in training is the text just before, so that adapters learn to read both.
+TRAIN_PLAN := --recent 4
+
+# The published depths of 30 layers. Each retrieval layer reads keys and values of its own: with those of one
+# layer for all, any chunk of the book helps as much as the retrieved one.
+MEMORY_LAYER := 15
+RETRIEVAL_LAYERS := 15,19,23,27
+POSITIONS := zero
+
+STAGES := 2
+LORA_RANK := 32
+LORA_ALPHA := 32
+STAGE2_RATE := 5e-4
+STAGE2_OPTIONS := --memory-source own --accumulation 1 --schedule cosine --warmup-steps 10 --lora-dropout 0
+
+# All systems have a local context of 2048 tokens that slides, with four sinks, without which a context that slides
+# fails. Memory begins where it ends, so that no plan brings text that is there already.
+COMPUTE ?= f32
+trained := trained+compute=$(COMPUTE)+context=2052+sinks=4
+EVALUATE := $(trained)/off $(call each,$(trained),recent+context=2048 random+context=2048+seed=1 previous+context=2048)
