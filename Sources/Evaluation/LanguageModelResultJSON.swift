@@ -208,7 +208,7 @@ extension MemoryLabel {
       blockTokens: try fields.integer("block_tokens"), topK: try fields.integer("top_k"),
       memoryTokens: try fields.integer("memory_tokens"), eviction: try fields.string("eviction"),
       reset: try fields.string("reset"), seed: try fields.integer("seed"),
-      recentChunks: try fields.optionalInteger("recent_chunks", in: 0...1 << 20) ?? 0,
-      contextTokens: try fields.optionalInteger("context_tokens", in: 0...Int(Int32.max)))
+      recentChunks: fields.has("recent_chunks") ? try fields.integer("recent_chunks") : 0,
+      contextTokens: fields.has("context_tokens") ? try fields.integer("context_tokens") : nil)
   }
 }

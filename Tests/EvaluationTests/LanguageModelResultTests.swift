@@ -71,7 +71,11 @@ final class LanguageModelResultTests: XCTestCase {
   }
 
   func testJSONRoundTrip() throws {
-    for memory in [nil, Samples.memory(.random), Samples.memory(.nearest, .current)] {
+    var beyondContext = Samples.memory(.nearest)
+    (beyondContext.recentChunks, beyondContext.contextTokens) = (4, 2048)
+    for memory in [
+      nil, Samples.memory(.random), Samples.memory(.nearest, .current), beyondContext,
+    ] {
       let result = try Samples.result(
         adapter: memory == nil ? nil : "ad", memory: memory, shift: 0.1 + 0.2,
         provenance: [["tool": "ml-chunk"]])
