@@ -23,9 +23,9 @@ let package = Package(
     // Expressions of tokenizer.json, by the library that Hugging Face's tokenizers match them with
     .systemLibrary(
       name: "COniguruma", pkgConfig: "oniguruma", providers: [.apt(["libonig-dev"])]),
-    // Unicode normalisation forms that tokenizer.json asks for
-    .systemLibrary(
-      name: "CUTF8Proc", pkgConfig: "libutf8proc", providers: [.apt(["libutf8proc-dev"])]),
+    // Unicode normalisation forms that tokenizer.json asks for. Its .pc file has a flag that the package
+    // manager refuses, and nothing else that is needed.
+    .systemLibrary(name: "CUTF8Proc", providers: [.apt(["libutf8proc-dev"])]),
     // SIMD helpers that Swift cannot spell: headers only, inlined into Kernels
     .target(name: "CKernels"),
     // libsentencepiece is C++: a shim that Swift can call (Debian: libsentencepiece-dev)
