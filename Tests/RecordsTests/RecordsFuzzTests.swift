@@ -56,7 +56,8 @@ final class RecordsFuzzTests: XCTestCase {
     append(UInt64(1), to: &bytes)
     append(rows(of: content), to: &bytes)
     let header = content.prefix(8).reversed().reduce(0) { $0 << 8 | UInt64($1) }
-    let data = header <= UInt64(max(0, content.count - 8)) ? 8 + Int(header) : 0
+    let fits = content.count >= 8 && header <= UInt64(content.count - 8)
+    let data = fits ? 8 + Int(header) : 0
     return bytes + content[data...].withUnsafeBytes { Digest.of($0) }.bytes
   }
 
