@@ -1,11 +1,11 @@
 # books: does retrieval help? SmolLM2-135M learns to read a memory of the book at hand from ten novels, and is
 # asked on other books what retrieved chunks bring beside recent and random ones.
 #
-#   make PIPELINE=books TEXT=folder                 about five hours on 2 cores with AVX-512
-#   make PIPELINE=books TEXT=folder TRAITS=OneDNN COMPUTE=bf16          three, with avx512_bf16
+#   make PIPELINE=books TEXT=folder                 about two hours on 2 cores with AVX-512
+#   make PIPELINE=books TEXT=folder TRAITS=OneDNN COMPUTE=bf16          less, with avx512_bf16
 #
-# Time: training 10 x 32768 tokens, 250 tokens/s: 22 minutes. Evaluation 3 x 65536 and 3 x 16384 tokens,
-# 350 tokens/s with a local context of 2048: 12 minutes a system and memory on `long`, 3 on `short`.
+# Time: training 10 x 32768 tokens, 250 tokens/s: 22 minutes. Evaluation 3 x 65536 and 3 x 16384 tokens, 500
+# tokens/s and 350 with a local context of 2048: 7 and 9 minutes each on `long`, 2 on `short`.
 #
 # The folder holds one JSON-lines file a book, NUMBER-title.jsonl, with its field `text`: Project Gutenberg's
 # numbers, without header, footer and credits, lines as they are. Public domain in the USA.
@@ -56,8 +56,11 @@ LORA_ALPHA := 32
 STAGE2_RATE := 5e-4
 STAGE2_OPTIONS := --memory-source own --accumulation 1 --schedule cosine --warmup-steps 10 --lora-dropout 0
 
-# All systems have a local context of 2048 tokens that slides, with four sinks, without which a context that slides
-# fails. Memory begins where it ends, so that no plan brings text that is there already.
+# Read in segments of 1024 tokens, with the newest four chunks beside what is selected: what `recent` brings is
+# the eight newest. And with a local context of 2048 tokens that slides (four sinks, without which that fails),
+# where memory begins behind it, so that no plan brings text that is there already.
 COMPUTE ?= f32
-trained := trained+compute=$(COMPUTE)+context=2052+sinks=4
-EVALUATE := $(trained)/off $(call each,$(trained),recent+context=2048 random+context=2048+seed=1 previous+context=2048)
+segments := trained+compute=$(COMPUTE)
+slides := $(segments)+context=2052+sinks=4
+EVALUATE := $(call each,$(segments),off recent+recent=4 random+recent=4+seed=1 previous+recent=4) \
+  $(call each,$(slides),off recent+context=2048 random+context=2048+seed=1 previous+context=2048)
