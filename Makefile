@@ -25,6 +25,9 @@ THREADS ?=
 # $(call each,A B,C D): A/C A/D B/C B/D.
 each = $(foreach one,$1,$(foreach other,$2,$(one)/$(other)))
 
+ifeq ($(wildcard pipelines/$(PIPELINE)/config.mk),)
+$(error no recipe pipelines/$(PIPELINE)/config.mk)
+endif
 include pipelines/$(PIPELINE)/config.mk
 
 # What a recipe may leave out: the texts of EVAL are one set, each system is evaluated with its memory

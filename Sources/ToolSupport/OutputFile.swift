@@ -42,6 +42,18 @@ public final class OutputFile: ByteSink {
     if exists { fchmod(descriptor, status.st_mode & 0o777) }
   }
 
+  /// Whether two outputs are one, however their paths are spelt; nil and `-` are standard output.
+  public static func isSame(_ one: String?, _ other: String?) -> Bool {
+    place(of: one ?? "-") == place(of: other ?? "-")
+  }
+
+  private static func place(of path: String) -> String {
+    var status = stat()
+    if path == "-" || stat(path, &status) == 0 { return path == "-" ? path : resolved(path) }
+    let (folder, file) = split(path)
+    return "\(resolved(folder))/\(file)"
+  }
+
   deinit { discard() }
 
   private var displayName: String { path ?? "standard output" }

@@ -134,7 +134,7 @@ struct MLChunk: ParsableCommand {
     guard (holdout > 0) == (holdoutOutput != nil) else {
       throw ValidationError("--holdout and --holdout-output need each other")
     }
-    if let holdoutOutput, holdoutOutput == common.output ?? "-" {
+    if let holdoutOutput, OutputFile.isSame(holdoutOutput, common.output) {
       throw ValidationError("--holdout-output and the output are the same: \(holdoutOutput)")
     }
     if separator == .eos && pack == .document {

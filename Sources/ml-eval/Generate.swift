@@ -4,6 +4,7 @@ import ModelSupport
 import Modeling
 import Records
 import ShardIO
+import Tokenization
 import ToolSupport
 
 struct Generate: ParsableCommand {
@@ -77,7 +78,7 @@ struct Generate: ParsableCommand {
     if maxTokens > 0 && prompt.isEmpty && inputs.isEmpty {
       throw ValidationError("--load-memory needs a --prompt to continue")
     }
-    if let saveMemory, saveMemory == options.output ?? "-" {
+    if let saveMemory, OutputFile.isSame(saveMemory, options.output) {
       throw ValidationError("--save-memory and the output are the same: \(saveMemory)")
     }
   }
@@ -143,6 +144,9 @@ struct Generate: ParsableCommand {
       bytes += buffer[..<count]
     }
     guard !bytes.isEmpty else { throw ToolError("\(path): empty") }
+    if let offset = bytes.withUnsafeBufferPointer(UTF8Text.firstIllFormed) {
+      throw ToolError("\(path): byte \(offset + 1) is not UTF-8")
+    }
     return bytes
   }
 }

@@ -59,7 +59,7 @@ struct LanguageModel: ParsableCommand {
   @OptionGroup var options: CommonOptions
 
   func validate() throws {
-    if let scores, scores == options.output ?? "-" {
+    if let scores, OutputFile.isSame(scores, options.output) {
       throw ValidationError("--scores and the output are the same: \(scores)")
     }
     _ = try contextOptions.rules(hasPlan: plan != nil)

@@ -43,7 +43,7 @@ struct MakeReport: ParsableCommand {
   @OptionGroup var options: CommonOptions
 
   func validate() throws {
-    if let html, html == options.output ?? "-" {
+    if let html, OutputFile.isSame(html, options.output) {
       throw ValidationError("--html and the output are the same: \(html)")
     }
   }

@@ -8,3 +8,4 @@ sed 's/after [0-9]* s/after some s/' runs/demo/plans/train.log
 rm fail-ml-index
 run "repaired"
 run "and again"
+make PIPELINE=absent 2>&1 | sed 's/:[0-9]*:/:/' || true

@@ -10,3 +10,5 @@ refuse "no such folder" "${chunk[@]}" -o absent/out.mls "$READY/demo.jsonl"
 refuse "below a file" "${chunk[@]}" -o file/out.mls "$READY/demo.jsonl"
 refuse "a folder" "${chunk[@]}" -o folder "$READY/demo.jsonl"
 refuse "unwritable folder" "${chunk[@]}" -o /proc/out.mls "$READY/demo.jsonl"
+ln -s . link
+refuse "one file under two names" "${chunk[@]}" -o out.mls --holdout 0.5 --holdout-output link/out.mls "$READY/demo.jsonl"

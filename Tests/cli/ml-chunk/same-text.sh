@@ -14,3 +14,8 @@ chunk --threads 1 -o one.mls "$READY/demo.jsonl"
 chunk --threads 2 -o two.mls "$READY/demo.jsonl"
 cmp one.mls two.mls
 cmp one.mls "$READY/chunks.mls"
+# a link to a folder above is no second copy
+mkdir -p folder/sub
+cp "$READY/demo.jsonl" folder
+ln -s .. folder/sub/up
+chunk folder | cmp - "$READY/chunks.mls"

@@ -12,6 +12,7 @@ $generate --max-tokens 8 --load-memory book.mls --prompt ' She said' >asked
 $generate --max-tokens 8 --save-memory again.mls --prompt ' She said' book.txt >stayed
 cmp asked stayed && cmp book.mls again.mls && echo same
 
+printf 'caf\351' >latin1.txt
 while read -r arguments; do
   status=0
   $generate $arguments >/dev/null 2>err || status=$?
@@ -25,6 +26,7 @@ done <<'CASES'
 --prompt a --context 100
 --prompt a --top-p 0
 --save-memory /dev/full --prompt a book.txt
+--prompt a latin1.txt
 CASES
 head -c 100000 book.mls >cut.mls
 $generate --load-memory cut.mls --prompt a 2>&1 || echo "cut: exit $?"
