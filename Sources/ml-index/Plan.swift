@@ -64,11 +64,13 @@ struct Plan: ParsableCommand {
     let output = try OutputFile(options.output)
     let reader = try EmbeddingReader(sources: inputs, readsAhead: options.threadCount > 1)
     let chunkTokens = try tokensInChunk(reader.parameters)
+    try checkContext(reader.parameters, chunkTokens: chunkTokens)
+    let parameters = self.parameters(reader.parameters, chunkTokens: chunkTokens)
     let writer = PlanWriter(
-      sink: output, parameters: parameters(reader.parameters, chunkTokens: chunkTokens),
+      sink: output, parameters: parameters,
       provenance: options.provenance(earlier: reader.provenance, inputs: embeddings))
     let planner = MemoryPlanner(
-      try settings(reader.parameters, chunkTokens: chunkTokens),
+      try settings(chunkTokens: chunkTokens, heldBack: parameters.heldBack),
       dimension: reader.parameters.dimension,
       workers: Workers(threads: options.threadCount)
     ) { try writer.append(PlanRow($0)) }
@@ -98,9 +100,7 @@ struct Plan: ParsableCommand {
     return given.chunkTokens ?? chunkTokens ?? 128
   }
 
-  private func settings(
-    _ given: EmbeddingParameters, chunkTokens: Int
-  ) throws -> MemorySettings {
+  private func settings(chunkTokens: Int, heldBack: Int) throws -> MemorySettings {
     let capacity = MemorySettings.capacity(memoryTokens: memoryTokens, chunkTokens: chunkTokens)
     guard capacity >= 1 || eviction == .none else {
       throw ToolError.usage(
@@ -112,13 +112,12 @@ struct Plan: ParsableCommand {
         ? "an unbounded memory" : "a memory of \(capacity) chunks of \(chunkTokens) tokens")
     return MemorySettings(
       topK: topK, capacity: max(capacity, 1), eviction: eviction, reset: reset, selection: select,
-      seed: options.seed, alwaysRecent: recent,
-      heldBack: try heldBack(given, chunkTokens: chunkTokens))
+      seed: options.seed, alwaysRecent: recent, heldBack: heldBack)
   }
 
-  /// Chunks of the context beside a whole segment.
-  private func heldBack(_ given: EmbeddingParameters, chunkTokens: Int) throws -> Int {
-    guard let context else { return 0 }
+  /// The context beside a whole segment is whole chunks, which `PlanParameters.heldBack` counts.
+  private func checkContext(_ given: EmbeddingParameters, chunkTokens: Int) throws {
+    guard let context else { return }
     guard let segment = given.segmentTokens else {
       throw ToolError("--context: the embeddings do not say how long a segment is")
     }
@@ -127,7 +126,6 @@ struct Plan: ParsableCommand {
         "--context is \(context), not a segment (\(segment) tokens) and whole chunks of "
           + "\(chunkTokens) more")
     }
-    return (context - segment) / chunkTokens
   }
 
   private func parameters(_ given: EmbeddingParameters, chunkTokens: Int) -> PlanParameters {
