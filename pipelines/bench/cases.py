@@ -169,21 +169,21 @@ def decoder(inputs, peer):
         [*inputs.with_bf16("ml-eval lm", [*evaluate, chunks]),
          peer("transformers, sdpa", "transformers", **given),
          peer("llama.cpp, F16", "llama_cpp", **given)],
-        decoder_flops(0, False), SEGMENT)
+        decoder_flops(0, False), peer_units=SEGMENT)
     # The first segment has no memory yet.
     memory = SEGMENT * (tokens - SEGMENT) / tokens
     yield Case(
         "forward, 1024 memory tokens", "tokens/s", tokens,
         [*inputs.with_bf16("ml-eval lm --plan", [*evaluate, *layers, "--plan", plan, chunks]),
          peer("MemLong in PyTorch", "memlong_evaluation", **given)],
-        decoder_flops(memory, False), SEGMENT)
+        decoder_flops(memory, False), peer_units=SEGMENT)
     train = [
         inputs.tool("ml-train"), "--stage", 2, *model, *layers, "--plan", plan, "--lora-rank", RANK,
         "--train-also", "none", "--accumulation", 1, "--lora-dropout", 0, "-o", inputs.path("adapter"), chunks]
     yield Case(
         "training, stage 2, LoRA 32", "tokens/s", tokens,
         [*inputs.with_bf16("ml-train", train), peer("MemLong in PyTorch", "memlong_training", **given)],
-        decoder_flops(memory, True), SEGMENT)
+        decoder_flops(memory, True), peer_units=SEGMENT)
 
 
 def embedding(inputs, peer):
