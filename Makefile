@@ -36,6 +36,8 @@ EVAL_SETS ?= $(PIPELINE)
 EVAL.$(PIPELINE) ?= $(EVAL)
 EVAL ?= $(sort $(foreach set,$(EVAL_SETS),$(EVAL.$(set))))
 EVALUATE ?= $(call each,base trained,off recent random previous current)
+# $(call evaluated,SET): EVALUATE.SET, where a set of texts is asked other things.
+evaluated = $(or $(EVALUATE.$1),$(EVALUATE))
 ICL ?=
 NEEDLE ?=
 # Stages of training; 2: only the second, on the base model.
@@ -187,17 +189,24 @@ name = $(firstword $(subst +, ,$1))
 more = $(subst =, ,$(addprefix --,$(wordlist 2,99,$(subst +, ,$1))))
 as-file = $(subst =,-,$(subst :,-,$1))
 
-# Plans: one for the training, and for each set of texts those that EVALUATE names. The controls
-# (recent, random) differ from `previous` in what they select and in nothing else.
-plans := $(sort $(filter-out off,$(notdir $(EVALUATE))))
+# Plans: one for the training, and for each set of texts those that are evaluated there. The controls
+# (recent, random) differ from `previous` in what they select and in nothing else. An oracle, which
+# searches with the system that it is for, starts from `previous`; its option `every` is its own.
+oracles = $(filter oracle oracle+%,$(notdir $1))
+searched = $(subst oracle,previous,$(call unless,$(filter every=%,$(subst +, ,$1)),$1))
+unless = $(if $1,$(subst +$1,,$2),$2)
+plans = $(sort $(filter-out off $(call oracles,$1),$(notdir $1)) $(foreach \
+  word,$(call oracles,$1),$(call searched,$(word))))
 query = $(or $(filter current,$(call name,$1)),previous)
-queries := $(sort $(foreach word,$(plans),$(call query,$(word))))
+every-plan := $(sort $(foreach set,$(EVAL_SETS),$(call plans,$(call evaluated,$(set)))))
+# $(call queries,SET)
+queries = $(sort $(foreach word,$(call plans,$(call evaluated,$1)),$(call query,$(word))))
 index.common = --top-k $(TOP_K) --memory-tokens $(MEMORY_TOKENS) --eviction $(EVICTION) \
   --reset $(RESET) --select
 index-train.options = $(index.common) nearest $(TRAIN_PLAN)
-$(foreach word,$(plans),$(eval index-$(call as-file,$(word)).options = $$(index.common) \
+$(foreach word,$(every-plan),$(eval index-$(call as-file,$(word)).options = $$(index.common) \
   $(or $(filter recent random,$(call name,$(word))),nearest) $(call more,$(word))))
-$(foreach word,train $(plans),$(eval $(call stamp,index-$(call as-file,$(word)),ml-index)))
+$(foreach word,train $(every-plan),$(eval $(call stamp,index-$(call as-file,$(word)),ml-index)))
 $(eval $(call stamp,stat,ml-index))
 
 # $(eval $(call plan,FILE,TEXTS,QUERY,STAMP)), and its description for the report where it retrieves.
@@ -212,7 +221,7 @@ $(R)/plans/$1.json: $(R)/plans/$1.mls $(stat.stamp)
 $(if $(filter recent random,$(call name,$4)),,described += $(R)/plans/$1.json)
 endef
 $(eval $(call plan,train,$(TRAIN),$(TRAIN_QUERY),train))
-$(foreach set,$(EVAL_SETS),$(foreach word,$(plans),$(eval \
+$(foreach set,$(EVAL_SETS),$(foreach word,$(call plans,$(call evaluated,$(set))),$(eval \
   $(call plan,$(set).$(call as-file,$(word)),$(EVAL.$(set)),$(call query,$(word)),$(call as-file,$(word))))))
 
 # Training: stage 1 warms up all layers, stage 2 trains the layers above the memory layer.
@@ -263,7 +272,7 @@ lm-off-$(call as-file,$1).options = $$(protocol) $$(system.off.$(call name,$1)) 
 $(foreach kind,lm lm-off,$(call stamp,$(kind)-$(call as-file,$1),ml-eval)
 )
 endef
-systems := $(sort $(patsubst %/,%,$(dir $(EVALUATE))))
+systems := $(sort $(patsubst %/,%,$(dir $(foreach set,$(EVAL_SETS),$(call evaluated,$(set))))))
 $(foreach word,$(systems),$(eval $(call system,$(word))))
 
 results :=
@@ -276,10 +285,25 @@ $(R)/eval/$1/$(call as-file,$2.$3).json: $(EVAL.$1:%=$(R)/chunks/%.mls) $5 $(cal
 	  $$($4.options) --data-set $1 $(COMMON) $(if $5,--plan $5) --scores $$(@:.json=.mls) \
 	  -o $$@ $(EVAL.$1:%=$(R)/chunks/%.mls)
 endef
+plan-file = $(R)/plans/$1.$(call as-file,$(if $(call oracles,$3),$2.)$3).mls
 evaluate.with = $(call evaluate,$1,$2,$3,$(if $(filter off,$3),lm-off,lm)-$(call as-file,$2),$(if \
-  $(filter-out off,$3),$(R)/plans/$1.$(call as-file,$3).mls))
-$(foreach set,$(EVAL_SETS),$(foreach word,$(EVALUATE),$(eval \
+  $(filter-out off,$3),$(call plan-file,$1,$2,$3)))
+$(foreach set,$(EVAL_SETS),$(foreach word,$(call evaluated,$(set)),$(eval \
   $(call evaluate.with,$(set),$(patsubst %/,%,$(dir $(word))),$(notdir $(word))))))
+
+# $(eval $(call oracle,SET,SYSTEM,MEMORY,NAME,PLAN))
+define oracle
+$4.options = $$(system.$(call name,$2)) $(call more,$2) $(subst =, ,$(addprefix \
+  --,$(filter every=%,$(subst +, ,$3))))
+$(call stamp,$4,ml-eval)
+$(call plan-file,$1,$2,$3): $(EVAL.$1:%=$(R)/chunks/%.mls) $5 $(call system.inputs,$2) $$($4.stamp)
+	$(STAGE) '8/8 search what helps $2 on $1' $$(@:.mls=.log) $(RUN) $(BIN)/ml-eval oracle \
+	  $$($4.options) $(COMMON) --plan $5 -o $$@ $(EVAL.$1:%=$(R)/chunks/%.mls)
+endef
+oracle.with = $(call oracle,$1,$2,$3,oracle-$(call as-file,$1.$2.$3),$(R)/plans/$1.$(call \
+  as-file,$(call searched,$3)).mls)
+$(foreach set,$(EVAL_SETS),$(foreach word,$(call evaluated,$(set)),$(if $(call oracles,$(word)),$(eval \
+  $(call oracle.with,$(set),$(patsubst %/,%,$(dir $(word))),$(notdir $(word)))))))
 
 # Tasks that plan in their own process, on each system: in-context learning and hidden numbers.
 task.common = --retriever $(call model,$(RETRIEVER)) --chunk-tokens $(CHUNK_TOKENS) --top-k $(TOP_K)
@@ -336,8 +360,10 @@ build: $(BUILT) ## install what is missing, build the tools
 fetch: $(BASE) $(ENCODER) $(RAW) ## fetch the pipeline's models and text into the cache
 # In the order of the stages, so that one job runs them so.
 pipeline: $(train.chunks) $(eval.chunks) $(call embeddings,$(TRAIN),$(TRAIN_QUERY)) \
-  $(foreach query,$(queries),$(call embeddings,$(EVAL),$(query))) $(R)/plans/train.mls \
-  $(foreach set,$(EVAL_SETS),$(foreach word,$(plans),$(R)/plans/$(set).$(call as-file,$(word)).mls)) \
+  $(foreach set,$(EVAL_SETS),$(foreach query,$(call queries,$(set)),$(call \
+    embeddings,$(EVAL.$(set)),$(query)))) $(R)/plans/train.mls \
+  $(foreach set,$(EVAL_SETS),$(foreach word,$(call plans,$(call evaluated,$(set))),$(R)/plans/$(set).$(call \
+    as-file,$(word)).mls)) \
   $(adapters) $(REPORT)
 
 test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, PEFT where it is installed, the modules
