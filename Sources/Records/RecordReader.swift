@@ -10,8 +10,10 @@ public enum RecordReader {
   case states(StateReader)
 
   /// Reads block 0.
-  public init(sources: [any ByteSource]) throws {
-    let reader = try KindReader(sources: sources, kind: nil)
+  ///
+  /// - Parameter readsAhead: as for `ShardReader`.
+  public init(sources: [any ByteSource], readsAhead: Bool = false) throws {
+    let reader = try KindReader(sources: sources, kind: nil, readsAhead: readsAhead)
     switch reader.kind {
     case .chunks: self = .chunks(try ChunkReader(reader))
     case .embeddings: self = .embeddings(try EmbeddingReader(reader))

@@ -55,13 +55,16 @@ struct Stat: ParsableCommand {
       earlier: reader.provenance, inputs: self.plan, digests: [reader.digest],
       omitting: ["--embeddings"])
     var fields = try JSONValue(parsing: encoded(summary)).objectValue ?? [:]
-    fields["plan"] = [
+    var rules: [String: JSONValue] = [
       "digest": .string(reader.digest.description), "select": .string(plan.select),
       "query": .string(plan.query), "query_tokens": .integer(Int64(plan.queryTokens)),
       "block_tokens": .integer(Int64(plan.blockTokens)), "top_k": .integer(Int64(plan.topK)),
       "memory_tokens": .integer(Int64(plan.memoryTokens)), "eviction": .string(plan.eviction),
       "reset": .string(plan.reset),
     ]
+    if plan.recentChunks > 0 { rules["recent_chunks"] = .integer(Int64(plan.recentChunks)) }
+    if let context = plan.contextTokens { rules["context_tokens"] = .integer(Int64(context)) }
+    fields["plan"] = .object(rules)
     fields["provenance"] = try JSONValue(parsing: (chain ?? []).encoded)
     return JSONValue.object(fields).prettyEncoded + "\n"
   }

@@ -24,7 +24,8 @@ struct Check: ParsableCommand {
     var isBad = false
     for path in input.isEmpty ? ["-"] : input {
       do {
-        let reader = try RecordReader(sources: [try InputFile(path)])
+        let reader = try RecordReader(
+          sources: [try InputFile(path)], readsAhead: common.threadCount > 1)
         while try reader.skip() {}
         common.detail("\(path): good")
       } catch let error as ToolError where error.exitCode == 64 {

@@ -17,7 +17,8 @@ cores    CPU time of that round by its time: below the threads given, the machin
 sgemm    share of the sgemm peak, by the operations that the work cannot do without; products of bf16
          have about twice that peak.
 ours     how many times as fast ours is, by time and by CPU time (the best round of each).
-MemLong in PyTorch: published layout, fused attention, memory given rather than searched (decoder.py).
+MemLong in PyTorch: published layout, fused attention, memory given rather than searched; eager: attention
+         as published (decoder.py).
 """
 
 
@@ -175,14 +176,17 @@ def decoder(inputs, peer):
     yield Case(
         "forward, 1024 memory tokens", "tokens/s", tokens,
         [*inputs.with_bf16("ml-eval lm --plan", [*evaluate, *layers, "--plan", plan, chunks]),
-         peer("MemLong in PyTorch", "memlong_evaluation", **given)],
+         peer("MemLong in PyTorch", "memlong_evaluation", **given),
+         peer("the same, eager", "memlong_evaluation", eager=True, **given)],
         decoder_flops(memory, False), peer_units=SEGMENT)
     train = [
         inputs.tool("ml-train"), "--stage", 2, *model, *layers, "--plan", plan, "--lora-rank", RANK,
         "--train-also", "none", "--accumulation", 1, "--lora-dropout", 0, "-o", inputs.path("adapter"), chunks]
     yield Case(
         "training, stage 2, LoRA 32", "tokens/s", tokens,
-        [*inputs.with_bf16("ml-train", train), peer("MemLong in PyTorch", "memlong_training", **given)],
+        [*inputs.with_bf16("ml-train", train),
+         peer("MemLong in PyTorch", "memlong_training", **given),
+         peer("the same, eager", "memlong_training", eager=True, **given)],
         decoder_flops(memory, True), peer_units=SEGMENT)
 
 

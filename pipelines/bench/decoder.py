@@ -1,8 +1,9 @@
 """decoder.py: SmolLM2-135M's shape in PyTorch, plain or with MemLong's memory, random weights.
 
 The layout is the published one: retrieval layers put the memory's keys and values before the local ones
-and attend to both in one softmax. It is kinder to PyTorch than the published code: fused attention, and
-the memory is given, neither searched nor stored. What remains is the least such a step can cost.
+and attend to both in one softmax. It is kinder to PyTorch than the published code: the memory is given,
+neither searched nor stored, and attention is fused unless `eager` asks for the published one, whose
+weights are whole matrices. What remains is the least such a step can cost.
 """
 
 import torch
@@ -15,9 +16,9 @@ HEADS, KEY_HEADS, SIZE = 9, 3, 64
 
 
 class RetrievalAttention(nn.Module):
-    def __init__(self, base, memory):
+    def __init__(self, base, memory, eager):
         super().__init__()
-        self.base = base
+        self.base, self.eager = base, eager
         shape = (1, KEY_HEADS, memory, SIZE)
         self.register_buffer("keys", torch.randn(shape))
         self.register_buffer("values", torch.randn(shape))
@@ -35,7 +36,12 @@ class RetrievalAttention(nn.Module):
         k = torch.cat([self.keys, k], 2).repeat_interleave(group, 1)
         v = torch.cat([self.values, v], 2).repeat_interleave(group, 1)
         seen = torch.ones(count, memory + count, dtype=torch.bool).tril(memory)
-        out = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
+        if self.eager:
+            hidden = torch.zeros(seen.shape).masked_fill(~seen, torch.finfo(q.dtype).min)
+            weights = q @ k.transpose(2, 3) / SIZE**0.5 + hidden
+            out = functional.softmax(weights, -1, dtype=torch.float32).to(q.dtype) @ v
+        else:
+            out = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen)
         return base.o_proj(out.transpose(1, 2).reshape(1, count, -1)), None, None
 
 
@@ -51,16 +57,17 @@ class LoRA(nn.Module):
 
 
 def model(settings, memory):
+    eager = settings.get("eager", False)
     torch.manual_seed(0)
     torch.set_num_threads(settings["threads"])
     shape = LlamaConfig(
         hidden_size=576, intermediate_size=1536, num_hidden_layers=30, num_attention_heads=HEADS,
         num_key_value_heads=KEY_HEADS, vocab_size=49152, max_position_embeddings=8192,
-        tie_word_embeddings=True, attn_implementation="sdpa", use_cache=False)
+        tie_word_embeddings=True, attn_implementation="eager" if eager else "sdpa", use_cache=False)
     decoder = LlamaForCausalLM(shape)
     for index in settings["retrieval_layers"] if memory else []:
         layer = decoder.model.layers[index]
-        layer.self_attn = RetrievalAttention(layer.self_attn, memory)
+        layer.self_attn = RetrievalAttention(layer.self_attn, memory, eager)
     return decoder.requires_grad_(False)
 
 
