@@ -1,4 +1,4 @@
-# books: does retrieval help? SmolLM2-135M learns to read a memory of the book at hand from twenty novels, and is
+# books: does retrieval help? SmolLM2-135M learns to read a memory of the book at hand from sixteen novels, and is
 # asked on other texts what retrieved chunks bring beside recent and random ones, and beside other ways to
 # read a long text.
 #
@@ -11,11 +11,10 @@
 
 TRAIN := 583-the-woman-in-white 507-adam-bede 155-the-moonstone 4276-north-and-south 432-the-ambassadors \
   217-sons-and-lovers 345-dracula 3409-barchester-towers 1400-great-expectations 1260-jane-eyre 543-main-street \
-  4240-women-in-love 2554-crime-and-punishment 1257-the-three-musketeers 1245-night-and-day 514-little-women \
-  1023-bleak-house 28054-the-brothers-karamazov 9182-villette 145-middlemarch
-EVAL_SETS := pg19 pg19-16k bookcorpus proof-pile wikitext
-EVAL.pg19 := 5658-lord-jim 122-return-of-the-native 541-the-age-of-innocence
-EVAL.pg19-16k := 120-treasure-island 245-life-on-the-mississippi-complete 944-the-voyage-of-the-beagle
+  4240-women-in-love 1245-night-and-day 514-little-women 9182-villette 145-middlemarch
+EVAL_SETS := pg19 bookcorpus proof-pile wikitext
+EVAL.pg19 := 120-treasure-island 245-life-on-the-mississippi-complete 944-the-voyage-of-the-beagle \
+  5658-lord-jim 122-return-of-the-native 541-the-age-of-innocence
 EVAL.bookcorpus := 969-the-tenant-of-wildfell-hall 1259-twenty-years-after
 EVAL.proof-pile := proof-pile
 EVAL.wikitext := wikitext
@@ -27,9 +26,9 @@ RETRIEVER := $(CACHE)/models/minilm
 # Long enough that most of what a block retrieves lies far before it.
 TRAIN_TOKENS := 32768
 EVAL_TOKENS := 65536
-# Where every system is asked, and more places of other books in the first 16384 positions.
-$(foreach text,$(EVAL.pg19-16k),$(eval $(text).options := --max-tokens 16384))
-$(foreach text,$(EVAL.bookcorpus),$(eval $(text).options := --max-tokens 32768))
+# Where every system is asked, and two sets of other kinds of text.
+$(foreach text,$(EVAL.bookcorpus),$(eval $(text).options := --max-tokens 16384))
+$(foreach text,proof-pile wikitext,$(eval $(text).options := --max-tokens 32768))
 
 # As published.
 CHUNK_TOKENS := 128
@@ -61,31 +60,27 @@ STAGES := 2
 LORA_RANK := 32
 LORA_ALPHA := 32
 STAGE2_RATE := 5e-4
-STAGE2_OPTIONS := --memory-source own --accumulation 1 --schedule cosine --warmup-steps 10 --lora-dropout 0
-
+COMPUTE ?= f32
+STAGE2_OPTIONS := --memory-source own --accumulation 1 --schedule cosine --warmup-steps 10 --lora-dropout 0 \
+  --compute $(COMPUTE)
 CHECKPOINT_EVERY := 100
 
 # Read in segments of 1024 tokens, with the newest four chunks beside what is selected: what `recent` brings is
 # the eight newest.
-COMPUTE ?= f32
 segments := trained+compute=$(COMPUTE)
 newest := +recent=4
 EVALUATE := $(call each,$(segments),off recent$(newest) random$(newest)+seed=1 previous$(newest))
 
-# Besides, on the shorter set: what the text itself would retrieve, and the chunks that help most in every
+# Besides, on bookcorpus: what the text itself would retrieve, and the chunks that help most in every
 # eighth segment; a local context of 2048 tokens that slides (four sinks, without which that fails), where memory
 # begins behind it, so that no plan brings text that is there already; and the base model, which has
 # learnt no memory, with other ways to reach back: its window read anew, all of the text, and that with the
-# embedding of positions stretched to twice its 8192.
+# embedding of positions stretched to twice the model's 8192.
 slides := +context=2052+sinks=4
 base := base+compute=$(COMPUTE)
-EVALUATE.pg19-16k := $(EVALUATE) $(call each,$(segments),current$(newest) oracle$(newest)+every=8) \
+EVALUATE.bookcorpus := $(EVALUATE) $(call each,$(segments),current$(newest) oracle$(newest)+every=8) \
   $(call each,$(segments)$(slides),off recent+context=2048+memory-tokens=65536 \
     previous+context=2048+memory-tokens=65536) \
   $(call each,$(base),off previous$(newest)) \
   $(call each,$(base)$(slides) $(base)+context=2048+context-mode=reread $(base)+context=full \
     $(addprefix $(base)+context=full+rope-scaling=,linear:2 dynamic:2 yarn:2),off)
-
-# Five digits hidden in up to 16384 tokens.
-NEEDLE := passkey/$(segments)
-NEEDLE_OPTIONS := --trials 2 --memory-tokens 65536
