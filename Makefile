@@ -119,6 +119,14 @@ $(foreach name,$(hub-names),$(call receipt,$(name))) &: $(if $(strip \
 	  name,$(hub-names),$(patsubst %,'$(name)=%',$(call from,$(name))))
 endif
 
+# Texts that are not there, and that nothing fetches.
+missing := $(filter-out $(AUSTEN) hf://%,$(foreach name,$(TRAIN) $(EVAL),$(if \
+  $(wildcard $(call from,$(name))),,$(call from,$(name)))))
+ifneq ($(missing),)
+$(missing):
+	@echo 'no text $(@F) in $(@D): TEXT=folder says where the texts of $(PIPELINE) are' >&2; exit 1
+endif
+
 # What stages depend on: receipts, or the files themselves.
 input = $(if $(filter $1,$(hub-names)),$(call receipt,$1),$(call from,$1))
 BASE := $(call input,base-model)

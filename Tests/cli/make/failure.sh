@@ -9,3 +9,4 @@ rm fail-ml-index
 run "repaired"
 run "and again"
 make PIPELINE=absent 2>&1 | sed 's/:[0-9]*:/:/' || true
+make BIN=bin PIPELINE=books TEXT=nowhere fetch 2>&1 | sed 's/:[0-9]*:/:/' || true
