@@ -77,6 +77,9 @@ struct TrainTool: ParsableCommand {
     try LoadedModel.checkAdapterWritable(folder: folder)
     let input = try ChunkInput(chunks)
     let census = input.census
+    guard census.longestDocument > 1 else {
+      throw ToolError("no document has a second token: nothing is to be predicted")
+    }
     let loaded = try plan.map { try LoadedPlan(path: $0, for: census) }
     let lanes = try self.lanes(census, loaded)
     var settings = try training.options(

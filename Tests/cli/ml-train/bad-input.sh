@@ -15,3 +15,5 @@ refuse "no plan there" "${run[@]}" --plan absent.mls "$READY/chunks.mls"
 ml-chunk -q --tokenizer "$MODEL" --chunk-tokens 32 --segment-tokens 128 --max-tokens 512 \
   -o other.mls "$READY/demo.jsonl"
 refuse "plan from other chunks" "${run[@]}" --plan "$READY/plan.mls" other.mls
+ml-chunk -q --tokenizer "$MODEL" --max-tokens 1 -o one.mls "$READY/demo.jsonl"
+refuse "one token" "${run[@]}" one.mls
