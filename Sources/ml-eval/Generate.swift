@@ -4,7 +4,6 @@ import ModelSupport
 import Modeling
 import Records
 import ShardIO
-import Tokenization
 import ToolSupport
 
 struct Generate: ParsableCommand {
@@ -144,9 +143,7 @@ struct Generate: ParsableCommand {
       bytes += buffer[..<count]
     }
     guard !bytes.isEmpty else { throw ToolError("\(path): empty") }
-    if let offset = bytes.withUnsafeBufferPointer(UTF8Text.firstIllFormed) {
-      throw ToolError("\(path): byte \(offset + 1) is not UTF-8")
-    }
+    try checkUTF8(bytes, path: path)
     return bytes
   }
 }

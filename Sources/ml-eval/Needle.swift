@@ -81,6 +81,7 @@ struct Needle: ParsableCommand {
     let output = try OutputFile(options.output, isBinary: false)
     let text =
       try haystack.map { try readFile($0, limit: 1 << 28) } ?? Array(NeedleTask.filler.utf8)
+    try checkUTF8(text, path: haystack ?? "")
     let session = try RecallSession(
       recall, modelOptions, usesMemory: !off, longest: max(segmentTokens, localTokens + 64),
       options: options)

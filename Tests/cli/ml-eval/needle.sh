@@ -20,5 +20,7 @@ print("off:", off["system"]["memory"], [(a["correct"], a["rank"], a["retrieved"]
 PY
 refuse "no room" ml-eval needle --model "$MODEL" --select recent --lengths 16
 refuse "no text" ml-eval needle --model "$MODEL" --select recent --haystack /dev/null
+printf 'a\377b' >latin1.txt
+refuse "not UTF-8" ml-eval needle --model "$MODEL" --select recent --haystack latin1.txt
 refuse "depth" ml-eval needle --model absent --depths 101
 refuse "segments" ml-eval needle --model absent --segment-tokens 100
