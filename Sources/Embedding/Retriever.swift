@@ -159,9 +159,12 @@ private func json(_ name: String, in folder: String) throws -> JSONValue? {
   }
 }
 
-/// An error of the body with the file or folder before it.
+/// An error of the body with the file or folder before it, where it does not begin so.
 func naming<T>(_ path: String, _ body: () throws -> T) throws -> T {
-  do { return try body() } catch { throw EmbeddingError("\(path): \(error)") }
+  do { return try body() } catch {
+    let text = "\(error)"
+    throw EmbeddingError(text.hasPrefix(path) ? text : "\(path): \(text)")
+  }
 }
 
 private func hexadecimal(_ parts: [String]) -> String {
