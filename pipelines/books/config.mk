@@ -84,3 +84,11 @@ EVALUATE.bookcorpus := $(EVALUATE) $(call each,$(segments),current$(newest) orac
   $(call each,$(base),off previous$(newest)) \
   $(call each,$(base)$(slides) $(base)+context=2048+context-mode=reread $(base)+context=full \
     $(addprefix $(base)+context=full+rope-scaling=,linear:2 dynamic:2 yarn:2),off)
+
+# Five tasks of sentences, four demonstrations in the context and twenty in memory; and five digits hidden in up
+# to 16384 tokens. Folders of icl/ as their authors share them: SST-2, mr, sst-5, subj, mpqa.
+ICL := $(call each,sst-2 mr sst-5 subj mpqa,$(segments))
+ICL_DATA := $(TEXT)/icl
+ICL_OPTIONS := --shots 0,4 --memory-shots 0,20 --limit 40
+NEEDLE := passkey/$(segments)
+NEEDLE_OPTIONS := --lengths 1024,4096,16384
