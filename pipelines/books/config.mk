@@ -89,6 +89,6 @@ EVALUATE.bookcorpus := $(EVALUATE) $(call each,$(segments),current$(newest) orac
 # to 16384 tokens. Folders of icl/ as their authors share them: SST-2, mr, sst-5, subj, mpqa.
 ICL := $(call each,sst-2 mr sst-5 subj mpqa,$(segments))
 ICL_DATA := $(TEXT)/icl
-ICL_OPTIONS := --shots 0,4 --memory-shots 0,20 --limit 40
+ICL_OPTIONS := --shots 0,4 --memory-shots 0,20 --limit 30
 NEEDLE := passkey/$(segments)
 NEEDLE_OPTIONS := --lengths 1024,4096,16384
