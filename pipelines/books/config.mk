@@ -2,8 +2,8 @@
 # asked on other texts what retrieved chunks bring beside recent and random ones, and beside other ways to
 # read a long text.
 #
-#   make PIPELINE=books TEXT=folder TRAITS=OneDNN COMPUTE=bf16          TIME on 2 cores with avx512_bf16
-#   make PIPELINE=books TEXT=folder                                     with AVX-512 about twice as long
+#   make PIPELINE=books TEXT=folder TRAITS=OneDNN COMPUTE=bf16          80 minutes on 2 cores with avx512_bf16
+#   make PIPELINE=books TEXT=folder                                     with AVX-512 about twice that
 #
 # The folder holds one JSON-lines file a book, NUMBER-title.jsonl, with its field `text`: Project Gutenberg's
 # numbers, without header, footer and credits, lines as they are; public domain in the USA. And proof-pile.jsonl
