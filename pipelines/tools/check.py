@@ -50,7 +50,8 @@ def text_faults(path):
         lines = open(path, encoding="utf-8").read().split("\n")
     except (UnicodeDecodeError, FileNotFoundError, IsADirectoryError):
         return
-    if len(lines) - 1 > LONGEST:
+    # A record is as long as what its recipe asks for.
+    if len(lines) - 1 > LONGEST and not path.endswith("/RESULTS"):
         yield f"{path}: {len(lines) - 1} lines, at most {LONGEST}"
     if lines[-1] != "" or len(lines) > 1 and lines[-2] == "":
         yield f"{path}: does not end with one newline"
