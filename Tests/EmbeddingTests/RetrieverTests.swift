@@ -86,7 +86,7 @@ final class RetrieverTests: XCTestCase {
 
   func testTokenizersThatDoNotFitAreNamed() throws {
     try remove("vocab.txt")
-    XCTAssertTrue(opening().hasPrefix("DIR: DIR: no tokenizer that is known here"), opening())
+    XCTAssertTrue(opening().hasPrefix("DIR: no tokenizer that is known here"), opening())
     try write("vocab.txt", "a\nb\n")
     XCTAssertEqual(opening(), "DIR: vocab.txt: the vocabulary has no [UNK]")
     let special = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n"
