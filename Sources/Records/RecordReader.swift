@@ -10,10 +10,8 @@ public enum RecordReader {
   case states(StateReader)
 
   /// Reads block 0.
-  ///
-  /// - Parameter readsAhead: as for `ShardReader`.
-  public init(sources: [any ByteSource], readsAhead: Bool = false) throws {
-    let reader = try KindReader(sources: sources, kind: nil, readsAhead: readsAhead)
+  public init(sources: [any ByteSource]) throws {
+    let reader = try KindReader(sources: sources, kind: nil)
     switch reader.kind {
     case .chunks: self = .chunks(try ChunkReader(reader))
     case .embeddings: self = .embeddings(try EmbeddingReader(reader))

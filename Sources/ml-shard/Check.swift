@@ -24,8 +24,7 @@ struct Check: ParsableCommand {
     var isBad = false
     for path in input.isEmpty ? ["-"] : input {
       do {
-        let reader = try RecordReader(
-          sources: [try InputFile(path)], readsAhead: common.threadCount > 1)
+        let reader = try RecordReader(sources: [try InputFile(path)])
         while try reader.skip() {}
         common.detail("\(path): good")
       } catch let error as ToolError where error.exitCode == 64 {
