@@ -62,17 +62,18 @@ public final class Retriever: Sendable {
     let model = try ModelFiles.open(path: encoderFolder)
     try model.requireReadableWeights()
     name = modelName(folder)
-    let (encoder, tokenizer) = try naming(encoderFolder) {
-      let configuration = try EncoderConfiguration(model.configuration)
-      return (
-        try BERTEncoder(configuration: configuration, tensors: model.tensors),
-        try encoderTokenizer(
-          folder: encoderFolder, configuration: configuration,
-          settings: try json("tokenizer_config.json", in: encoderFolder) ?? .object([:]),
-          vocabulary: try optionalFile("vocab.txt", in: encoderFolder))
+    let (encoder, tokenizerSettings, vocabulary) = try naming(encoderFolder) {
+      (
+        try BERTEncoder(
+          configuration: try EncoderConfiguration(model.configuration), tensors: model.tensors),
+        try json("tokenizer_config.json", in: encoderFolder) ?? .object([:]),
+        try optionalFile("vocab.txt", in: encoderFolder)
       )
     }
     self.encoder = encoder
+    let tokenizer = try encoderTokenizer(
+      folder: encoderFolder, configuration: encoder.configuration, settings: tokenizerSettings,
+      vocabulary: vocabulary)
     let isLLMEmbedder = Self.isLLMEmbedder(name, model.configuration)
     encoding = try naming(folder) {
       try TextEncoding(
@@ -159,12 +160,9 @@ private func json(_ name: String, in folder: String) throws -> JSONValue? {
   }
 }
 
-/// An error of the body with the file or folder before it, where it does not begin so.
+/// An error of the body with the file or folder before it.
 func naming<T>(_ path: String, _ body: () throws -> T) throws -> T {
-  do { return try body() } catch {
-    let text = "\(error)"
-    throw EmbeddingError(text.hasPrefix(path) ? text : "\(path): \(text)")
-  }
+  do { return try body() } catch { throw EmbeddingError("\(path): \(error)") }
 }
 
 private func hexadecimal(_ parts: [String]) -> String {

@@ -69,10 +69,28 @@ struct TextEncoding: Sendable {
 /// - Parameters:
 ///   - settings: `tokenizer_config.json`, empty where there is none.
 ///   - vocabulary: `vocab.txt`, nil where there is none.
-/// - Throws: an error of one line that names the file, without the folder.
+/// - Throws: an error of one line that begins with the folder.
 func encoderTokenizer(
   folder: String, configuration: EncoderConfiguration, settings: JSONValue, vocabulary: MappedFile?
 ) throws -> any Tokenizer {
+  let ofVocabulary = try naming(folder) {
+    try vocabularyTokenizer(configuration: configuration, settings: settings, vocabulary)
+  }
+  let tokenizer = try ofVocabulary ?? TokenizerFiles.open(path: folder)
+  let (size, limit) = (tokenizer.identity.vocabularySize, configuration.vocabularySize)
+  guard size <= limit else {
+    throw EmbeddingError(
+      "\(folder): \(tokenizer.identity.name): \(size) tokens, but config.json has vocab_size \(limit)"
+    )
+  }
+  return tokenizer
+}
+
+/// BERT's tokenizer by its `vocab.txt`; nil for another encoder, or without that file.
+/// - Throws: an error of one line that names the file, without the folder.
+private func vocabularyTokenizer(
+  configuration: EncoderConfiguration, settings: JSONValue, _ vocabulary: MappedFile?
+) throws -> (any Tokenizer)? {
   let settingsFile = "tokenizer_config.json"
   let stem = configuration.family == .bert ? "BertTokenizer" : "XLMRobertaTokenizer"
   if let name = settings["tokenizer_class"]?.stringValue, ![stem, stem + "Fast"].contains(name) {
@@ -81,23 +99,13 @@ func encoderTokenizer(
   if settings["do_basic_tokenize"]?.boolValue == false {
     throw EmbeddingError("\(settingsFile): do_basic_tokenize false is not supported")
   }
-  let tokenizer: any Tokenizer
-  if configuration.family == .bert, let vocabulary {
-    tokenizer = try naming("vocab.txt") {
-      try WordPieceTokenizer(
-        vocabulary: vocabulary.withBytes { String(decoding: $0, as: UTF8.self) },
-        lowercase: settings["do_lower_case"]?.boolValue ?? true,
-        stripAccents: settings["strip_accents"]?.boolValue,
-        chineseCharacters: settings["tokenize_chinese_chars"]?.boolValue ?? true,
-        name: "vocab.txt")
-    }
-  } else {
-    tokenizer = try TokenizerFiles.open(path: folder)
+  guard configuration.family == .bert, let vocabulary else { return nil }
+  return try naming("vocab.txt") {
+    try WordPieceTokenizer(
+      vocabulary: vocabulary.withBytes { String(decoding: $0, as: UTF8.self) },
+      lowercase: settings["do_lower_case"]?.boolValue ?? true,
+      stripAccents: settings["strip_accents"]?.boolValue,
+      chineseCharacters: settings["tokenize_chinese_chars"]?.boolValue ?? true,
+      name: "vocab.txt")
   }
-  let (size, limit) = (tokenizer.identity.vocabularySize, configuration.vocabularySize)
-  guard size <= limit else {
-    throw EmbeddingError(
-      "\(tokenizer.identity.name): \(size) tokens, but config.json has vocab_size \(limit)")
-  }
-  return tokenizer
 }
