@@ -120,8 +120,8 @@ $(foreach name,$(hub-names),$(call receipt,$(name))) &: $(if $(strip \
 endif
 
 # Texts that are not there, and that nothing fetches.
-missing := $(filter-out $(AUSTEN) hf://%,$(foreach name,$(TRAIN) $(EVAL),$(if \
-  $(wildcard $(call from,$(name))),,$(call from,$(name)))))
+missing := $(sort $(filter-out $(AUSTEN) hf://%,$(foreach name,$(TRAIN) $(EVAL),$(if \
+  $(wildcard $(call from,$(name))),,$(call from,$(name))))))
 ifneq ($(missing),)
 $(missing):
 	@echo 'no text $(@F) in $(@D): TEXT=folder says where the texts of $(PIPELINE) are' >&2; exit 1
@@ -200,15 +200,15 @@ as-file = $(subst =,-,$(subst :,-,$1))
 # Plans: one for the training, and for each set of texts those that are evaluated there. The controls
 # (recent, random) differ from `previous` in what they select and in nothing else. An oracle, which
 # searches with the system that it is for, starts from `previous`; its option `every` is its own.
-oracles = $(filter oracle oracle+%,$(notdir $1))
-searched = $(subst oracle,previous,$(call unless,$(filter every=%,$(subst +, ,$1)),$1))
-unless = $(if $1,$(subst +$1,,$2),$2)
-plans = $(sort $(filter-out off $(call oracles,$1),$(notdir $1)) $(foreach \
-  word,$(call oracles,$1),$(call searched,$(word))))
+oracles = $(filter oracle oracle+%,$1)
+every = $(filter every=%,$(subst +, ,$1))
+searched = $(subst oracle,previous,$(if $(every),$(subst +$(every),,$1),$1))
+# $(call plans,SET), $(call queries,SET)
+plans = $(sort $(filter-out off,$(foreach word,$(notdir $(evaluated)),$(if \
+  $(call oracles,$(word)),$(call searched,$(word)),$(word)))))
+queries = $(sort $(foreach word,$(plans),$(call query,$(word))))
 query = $(or $(filter current,$(call name,$1)),previous)
-every-plan := $(sort $(foreach set,$(EVAL_SETS),$(call plans,$(call evaluated,$(set)))))
-# $(call queries,SET)
-queries = $(sort $(foreach word,$(call plans,$(call evaluated,$1)),$(call query,$(word))))
+every-plan := $(sort $(foreach set,$(EVAL_SETS),$(call plans,$(set))))
 index.common = --top-k $(TOP_K) --memory-tokens $(MEMORY_TOKENS) --eviction $(EVICTION) \
   --reset $(RESET) --select
 index-train.options = $(index.common) nearest $(TRAIN_PLAN)
@@ -229,7 +229,7 @@ $(R)/plans/$1.json: $(R)/plans/$1.mls $(stat.stamp)
 $(if $(filter recent random,$(call name,$4)),,described += $(R)/plans/$1.json)
 endef
 $(eval $(call plan,train,$(TRAIN),$(TRAIN_QUERY),train))
-$(foreach set,$(EVAL_SETS),$(foreach word,$(call plans,$(call evaluated,$(set))),$(eval \
+$(foreach set,$(EVAL_SETS),$(foreach word,$(call plans,$(set)),$(eval \
   $(call plan,$(set).$(call as-file,$(word)),$(EVAL.$(set)),$(call query,$(word)),$(call as-file,$(word))))))
 
 # Training: stage 1 warms up all layers, stage 2 trains the layers above the memory layer.
@@ -301,16 +301,16 @@ $(foreach set,$(EVAL_SETS),$(foreach word,$(call evaluated,$(set)),$(eval \
 
 # $(eval $(call oracle,SET,SYSTEM,MEMORY,NAME,PLAN))
 define oracle
-$4.options = $$(system.$(call name,$2)) $(call more,$2) $(subst =, ,$(addprefix \
-  --,$(filter every=%,$(subst +, ,$3))))
+$4.options = $$(system.$(call name,$2)) $(call more,$2) $(call more,oracle+$(call every,$3))
 $(call stamp,$4,ml-eval)
 $(call plan-file,$1,$2,$3): $(EVAL.$1:%=$(R)/chunks/%.mls) $5 $(call system.inputs,$2) $$($4.stamp)
 	$(STAGE) '8/8 search what helps $2 on $1' $$(@:.mls=.log) $(RUN) $(BIN)/ml-eval oracle \
 	  $$($4.options) $(COMMON) --plan $5 -o $$@ $(EVAL.$1:%=$(R)/chunks/%.mls)
 endef
-oracle.with = $(call oracle,$1,$2,$3,oracle-$(call as-file,$1.$2.$3),$(R)/plans/$1.$(call \
-  as-file,$(call searched,$3)).mls)
-$(foreach set,$(EVAL_SETS),$(foreach word,$(call evaluated,$(set)),$(if $(call oracles,$(word)),$(eval \
+oracle.with = $(call oracle,$1,$2,$3,oracle-$(call as-file,$1.$2.$3),$(call \
+  plan-file,$1,,$(call searched,$3)))
+$(foreach set,$(EVAL_SETS),$(foreach word,$(call evaluated,$(set)),$(if \
+  $(call oracles,$(notdir $(word))),$(eval \
   $(call oracle.with,$(set),$(patsubst %/,%,$(dir $(word))),$(notdir $(word)))))))
 
 # Tasks that plan in their own process, on each system: in-context learning and hidden numbers.
@@ -370,8 +370,7 @@ fetch: $(BASE) $(ENCODER) $(RAW) ## fetch the pipeline's models and text into th
 pipeline: $(train.chunks) $(eval.chunks) $(call embeddings,$(TRAIN),$(TRAIN_QUERY)) \
   $(foreach set,$(EVAL_SETS),$(foreach query,$(call queries,$(set)),$(call \
     embeddings,$(EVAL.$(set)),$(query)))) $(R)/plans/train.mls \
-  $(foreach set,$(EVAL_SETS),$(foreach word,$(call plans,$(call evaluated,$(set))),$(R)/plans/$(set).$(call \
-    as-file,$(word)).mls)) \
+  $(foreach set,$(EVAL_SETS),$(foreach word,$(call plans,$(set)),$(call plan-file,$(set),,$(word)))) \
   $(adapters) $(REPORT)
 
 test: build $(SMOLLM2) $(MINILM) ## every test: the tools' cases, PEFT where it is installed, the modules

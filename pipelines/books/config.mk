@@ -42,7 +42,7 @@ QUERY_TOKENS := 128
 BLOCK_TOKENS := 128
 TOP_K := 8
 # A quarter of the published memory: 64 chunks, of which those that were retrieved least go. Of a whole
-# book's chunks the retriever picks far ones that sound alike and help less (RESULTS).
+# book's chunks the retriever picks far ones that sound alike and help less (FINDINGS.md).
 MEMORY_TOKENS := 8192
 EVICTION := counter
 RESET := document
