@@ -48,8 +48,9 @@ public final class OutputFile: ByteSink {
   }
 
   private static func place(of path: String) -> String {
+    if path == "-" { return path }
     var status = stat()
-    if path == "-" || stat(path, &status) == 0 { return path == "-" ? path : resolved(path) }
+    if stat(path, &status) == 0 { return resolved(path) }
     let (folder, file) = split(path)
     return "\(resolved(folder))/\(file)"
   }

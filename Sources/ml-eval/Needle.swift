@@ -76,12 +76,16 @@ struct Needle: ParsableCommand {
     }
   }
 
+  private func readHaystack(_ path: String) throws -> [UInt8] {
+    let text = try readFile(path, limit: 1 << 28)
+    try checkUTF8(text, path: path)
+    return text
+  }
+
   func run() throws {
     let cost = CostLine()
     let output = try OutputFile(options.output, isBinary: false)
-    let text =
-      try haystack.map { try readFile($0, limit: 1 << 28) } ?? Array(NeedleTask.filler.utf8)
-    try checkUTF8(text, path: haystack ?? "")
+    let text = try haystack.map(readHaystack) ?? Array(NeedleTask.filler.utf8)
     let session = try RecallSession(
       recall, modelOptions, usesMemory: !off, longest: max(segmentTokens, localTokens + 64),
       options: options)
