@@ -80,6 +80,7 @@ private struct DecoderLoader {
   let configuration: LlamaConfiguration
   let expands: Bool
   let compute: Compute
+  private let arena = FloatArena()
 
   func tensor(_ name: String, _ shape: [Int]) throws -> StoredTensor {
     guard let tensor = files.tensors[name] else {
@@ -124,7 +125,7 @@ private struct DecoderLoader {
     guard expands else {
       return (StoredPanels(tensor: tensor, rows: shape[0], columns: shape[1]), nil)
     }
-    let buffer = FloatBuffer(unfilled: shape[0] * shape[1])
+    let buffer = arena.buffer(shape[0] * shape[1])
     let tile = 256
     compute.workers.forEach(tiles: (shape[0] + tile - 1) / tile) { index, _ in
       let rows = index * tile..<min((index + 1) * tile, shape[0])

@@ -22,18 +22,15 @@ public final class FloatBuffer: @unchecked Sendable {
     precondition(count >= 0)
     self.count = count
     let bytes = max(count, 1) * MemoryLayout<Float>.stride
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+    let isLarge = bytes >= Self.largePage
+    let raw = UnsafeMutableRawPointer.allocate(
+      byteCount: bytes, alignment: isLarge ? Self.largePage : 64)
     pointer = raw.bindMemory(to: Float.self, capacity: max(count, 1))
-    let page = Int(getpagesize())
-    let start = (Int(bitPattern: raw) + page - 1) / page * page
-    let end = (Int(bitPattern: raw) + bytes) / page * page
     // advice only: where it is not taken, nothing changes
-    if bytes >= Self.large {
-      madvise(UnsafeMutableRawPointer(bitPattern: start), end - start, MADV_HUGEPAGE)
-    }
+    if isLarge { madvise(raw, bytes, MADV_HUGEPAGE) }
   }
 
-  private static let large = 2 << 20
+  private static let largePage = 2 << 20
 
   public convenience init(_ values: [Float]) {
     self.init(unfilled: values.count)
@@ -62,4 +59,24 @@ public final class FloatBuffer: @unchecked Sendable {
     precondition(count <= self.count)
     pointer.update(from: source, count: count)
   }
+}
+
+/// Hands out parts of large blocks: a matrix of a few megabytes alone would lie mostly outside of large
+/// pages. A block is freed with the last of its parts.
+final class FloatArena {
+  private var block = FloatBuffer(unfilled: 0)
+  private var used = 0
+
+  /// Memory that the caller fills.
+  func buffer(_ count: Int) -> FloatBuffer {
+    if used + count > block.count {
+      block = FloatBuffer(unfilled: max(count, Self.blockCount))
+      used = 0
+    }
+    defer { used += (count + 15) / 16 * 16 }
+    return FloatBuffer(used..<used + count, of: block)
+  }
+
+  /// 64 MB, of which pages that no part touches cost nothing.
+  private static let blockCount = 16 << 20
 }

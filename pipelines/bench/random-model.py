@@ -49,7 +49,8 @@ def count(shape):
 
 
 def write_weights(path, o):
-    header, offset = {}, 0
+    # The format is what transformers asks for before it loads a file.
+    header, offset = {"__metadata__": {"format": "pt"}}, 0
     for name, shape in tensors(o):
         end = offset + 2 * count(shape)
         header[name] = {"dtype": "BF16", "shape": shape, "data_offsets": [offset, end]}
