@@ -29,7 +29,8 @@ final class FrameReader {
     self.source = source
     guard let context = ZSTD_createDCtx() else { fatalError("out of memory") }
     self.context = context
-    input = .allocate(byteCount: 1 << 18, alignment: 16)
+    // One block of zstd's: measured the fastest, with twice as much the data leaves the nearest caches.
+    input = .allocate(byteCount: 1 << 17, alignment: 16)
   }
 
   deinit {
