@@ -17,7 +17,7 @@ RUN ?=
 MPIRUN ?=
 # Instruction set of the build; empty: the compiler's baseline, which runs everywhere.
 MARCH ?= native
-# Optional parts of the build: OneDNN, for --compute bf16.
+# Optional parts of the build: OneDNN, for --compute bf16 and a faster float32.
 TRAITS ?=
 # Threads of each tool; empty: all cores. Results do not depend on it.
 THREADS ?=
@@ -354,6 +354,8 @@ BENCH_TEXT ?= $(CACHE)/text/austen
 BENCH_VENV ?=
 # More packages for that one, such as llama-cpp-python (compiled for long); none: no peers.
 BENCH_PEERS ?=
+# A clone of https://github.com/Bui1dMySea/MemLong, the published code; empty: it is absent.
+BENCH_PUBLISHED ?=
 
 # --- What you type ---------------------------------------------------------------------------
 
@@ -382,7 +384,7 @@ bench: build $(SMOLLM2) $(MINILM) $(AUSTEN) ## measure every tool beside its pee
 	@env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE python3 pipelines/bench/bench.py --mode '$(BENCH)' \
 	  --bin $(BIN) --model $(SMOLLM2) --retriever $(dir $(MINILM)) --text '$(BENCH_TEXT)' \
 	  --work runs/bench --venv '$(or $(BENCH_VENV),$(CACHE)/bench)' $(if $(BENCH_VENV),--reuse) \
-	  --peers '$(BENCH_PEERS)' --only '$(BENCH_ONLY)' $(COMMON)
+	  --peers '$(BENCH_PEERS)' --published '$(BENCH_PUBLISHED)' --only '$(BENCH_ONLY)' $(COMMON)
 
 # Names of formats (BF16, Q4_1) keep their spelling: .swift-format lets capitals stand.
 check: ## format, spaces, lengths, who imports whom
@@ -401,4 +403,4 @@ clean: ## remove the build and this pipeline's outputs (the cache stays)
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile | expand -t 10
 	@echo 'Variables: PIPELINE RUN MPIRUN THREADS CHECKPOINT_EVERY MARCH TRAITS FILTER, and any of pipelines/$(PIPELINE)/config.mk'
-	@echo 'of bench: BENCH BENCH_ONLY BENCH_TEXT BENCH_VENV BENCH_PEERS'
+	@echo 'of bench: BENCH BENCH_ONLY BENCH_TEXT BENCH_VENV BENCH_PEERS BENCH_PUBLISHED'

@@ -6,7 +6,7 @@ let parser: Target.Dependency = .product(name: "ArgumentParser", package: "swift
 let package = Package(
   name: "memlong",
   traits: [
-    .trait(name: "OneDNN", description: "Products in bf16 (--compute bf16) by oneDNN: libdnnl-dev")
+    .trait(name: "OneDNN", description: "Products by oneDNN, in bf16 too (--compute bf16): libdnnl-dev")
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")

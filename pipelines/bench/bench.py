@@ -101,6 +101,7 @@ def arguments():
     for name in ("--bin", "--model", "--retriever", "--text", "--work", "--venv"):
         parser.add_argument(name, required=True)
     parser.add_argument("--peers", default="", help="more packages for the peers' environment; none: no peers")
+    parser.add_argument("--published", default="", help="a clone of the published MemLong")
     parser.add_argument("--reuse", action="store_true", help="take --venv as it is")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--only", default="", help="only the cases whose name contains this")

@@ -1,6 +1,9 @@
 """cases.py: what is measured, on which inputs, and against whom."""
 
+import glob
 import os
+import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -19,6 +22,8 @@ sgemm    share of the sgemm peak, by the operations that the work cannot do with
 ours     how many times as fast ours is, by time and by CPU time (the best round of each).
 MemLong in PyTorch: published layout, fused attention, memory given rather than searched; eager: attention
          as published (decoder.py).
+published code: the authors' own (published.py), in float32; it searches, embeds and stores at each step, so ours
+         embeds and plans within the time. SmolLM2's shape with as many key heads as query heads, random weights.
 """
 
 
@@ -56,9 +61,9 @@ SIZES = {
 }
 
 
-def decoder_flops(memory, backward):
+def decoder_flops(memory, backward, key_width=192):
     """Operations of a token of SmolLM2-135M in a segment of 1024 with so many memory tokens."""
-    linear = 2 * (2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536)
+    linear = 2 * (2 * 576 * 576 + 2 * 576 * key_width + 3 * 576 * 1536)
     attention, head = 4 * 576 * SEGMENT / 2, 2 * 576 * 49152
     remembered = len(RETRIEVAL_LAYERS) * 4 * 576 * memory
     forward = 30 * (linear + attention) + remembered + head
@@ -98,13 +103,21 @@ class Inputs:
             name, "ml-chunk", "--tokenizer", self.options.model, "--max-tokens", tokens,
             "--pack", "stream", *self.options.texts)
 
-    def with_bf16(self, label, command):
-        """The command, and once more with --compute bf16 where the build and the processor have that."""
-        narrow = [*command, "--compute", "bf16"]
-        both = [Command(label, command, self.log)]
+    def with_bf16(self, label, command, before=(), cache=None):
+        """The command after those `before` it, and once more with --compute bf16 where the build and the
+        processor have that. With a `cache` of frozen layers each is run once before it counts."""
+
+        def run(label, compute=None):
+            kept = ["--cache-frozen", f"{cache}-{compute}"] if cache else []
+            last = [*command, *kept, *(["--compute", compute] if compute else [])]
+            whole = [shlex.join(map(str, step)) for step in (*before, last)]
+            arguments = ["sh", "-c", " && ".join(whole)] if before else last
+            return Command(label, arguments, self.log, warms_up=bool(cache))
+
         probe = [self.tool("ml-eval"), "lm", "--compute", "bf16", "--model", "absent"]
         said = subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, text=True).stderr
-        return both if "--compute bf16:" in said else [*both, Command(label + ", bf16", narrow, self.log)]
+        both = [run(label)]
+        return both if "--compute bf16:" in said else [*both, run(label + ", bf16", "bf16")]
 
     def vectors(self, name, rows, dimension, every=SEGMENT_CHUNKS):
         path = self.path(f"{name}.vectors.mls")
@@ -117,7 +130,7 @@ class Inputs:
 def all_cases(options, python, log):
     """The cases one after another; inputs are made when their case comes."""
     inputs = Inputs(options, log)
-    for prepare in (starting, loading, decoder, embedding, tokenisation, planning, search, reading):
+    for prepare in (starting, loading, decoder, published, embedding, tokenisation, planning, search, reading):
         names = prepare.__doc__.split(":")[0]
         if options.only in names:
             yield from prepare(inputs, lambda label, name, **more: Peer(
@@ -188,6 +201,42 @@ def decoder(inputs, peer):
          peer("MemLong in PyTorch", "memlong_training", **given),
          peer("the same, eager", "memlong_training", eager=True, **given)],
         decoder_flops(memory, True), peer_units=SEGMENT)
+
+
+def published(inputs, peer):
+    """published forward training: beside the authors' code."""
+    options, tokens = inputs.options, inputs.sizes.tokens
+    folder, cache = inputs.path("random-model"), inputs.path("frozen")
+    script = os.path.join(os.path.dirname(__file__), "random-model.py")
+    shape = {"layers": 30, "hidden": 576, "heads": 9, "kv-heads": 9, "intermediate": 1536, "vocabulary": 49152}
+    sizes = [word for name, value in shape.items() for word in ("--" + name, str(value))]
+    subprocess.run([sys.executable, script, *sizes, folder], stderr=inputs.log, check=True)
+    chunks = inputs.chunks("published.mls", tokens)
+    given = {"tokens": SEGMENT, "memory_layer": MEMORY_LAYER, "retrieval_layers": RETRIEVAL_LAYERS, "rank": 64,
+             "random_model": folder, "published": options.published,
+             "chunks": inputs.make("published.jsonl", "ml-shard", "view", chunks)}
+    vectors, plan = inputs.path("published.embeddings.mls"), inputs.path("published.plan.mls")
+    threads = ["--threads", options.threads, "-q"]
+    before = [[inputs.tool("ml-embed"), "--model", options.retriever, *threads, "-o", vectors, chunks],
+              [inputs.tool("ml-index"), *threads, "-o", plan, vectors]]
+    layers = ["--memory-layer", MEMORY_LAYER, "--retrieval-layers", ",".join(map(str, RETRIEVAL_LAYERS))]
+    model = [*threads, "--model", folder, *layers, "--plan", plan, chunks]
+    evaluate = [inputs.tool("ml-eval"), "lm", "-o", inputs.path("result.json"), *model]
+    train = [inputs.tool("ml-train"), "--stage", 2, "--accumulation", 1, "-o", inputs.path("adapter"), *model]
+    memory = SEGMENT * (tokens - SEGMENT) / tokens
+    yield Case(
+        "forward, beside the published code", "tokens/s", tokens,
+        [*inputs.with_bf16("ml-embed, ml-index, ml-eval", evaluate, before),
+         peer("published code", "published_evaluation", **given)],
+        decoder_flops(memory, False, 576), peer_units=SEGMENT)
+    yield Case(
+        "training, beside the published code", "tokens/s", tokens,
+        [*inputs.with_bf16("ml-embed, ml-index, ml-train", train, before),
+         *inputs.with_bf16("ml-train, frozen layers kept", train, cache=cache),
+         peer("published code", "published_training", **given)],
+        decoder_flops(memory, True, 576), peer_units=SEGMENT)
+    for path in (folder, *glob.glob(cache + "-*")):
+        shutil.rmtree(path)
 
 
 def embedding(inputs, peer):

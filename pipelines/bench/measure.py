@@ -19,12 +19,14 @@ class Sample:
 class Command:
     """One of our tools, or a command of others: every round is a whole process."""
 
-    def __init__(self, label, arguments, log):
+    def __init__(self, label, arguments, log, warms_up=False):
         self.label, self.arguments, self.log = label, [str(a) for a in arguments], log
+        self.warms_up = warms_up
         self.absent, self.memory, self.version = None, 0, ""
 
     def start(self):
-        pass
+        if self.warms_up:
+            self.run()
 
     def run(self):
         begin = time.perf_counter()

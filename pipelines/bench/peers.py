@@ -20,20 +20,13 @@ def documents(settings):
 
 
 def tokenizers(settings):
-    """The decoder's own tokenizer: SmolLM2's byte-level pairs behind single digits."""
+    """The decoder's own tokenizer."""
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if settings["threads"] > 1 else "false"
     os.environ["RAYON_NUM_THREADS"] = str(settings["threads"])
     import tokenizers as library
-    from gguf_metadata import metadata
+    from gguf_tokenizer import byte_pairs
 
-    fields = metadata(settings["model"])
-    ids = {token: index for index, token in enumerate(fields["tokenizer.ggml.tokens"])}
-    merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"]]
-    tokenizer = library.Tokenizer(library.models.BPE(ids, merges))
-    tokenizer.pre_tokenizer = library.pre_tokenizers.Sequence([
-        library.pre_tokenizers.Digits(individual_digits=True),
-        library.pre_tokenizers.ByteLevel(add_prefix_space=False)])
-    texts = list(documents(settings))
+    tokenizer, texts = byte_pairs(settings["model"]), list(documents(settings))
     encode = getattr(tokenizer, "encode_batch_fast", tokenizer.encode_batch)
     return library.__version__, lambda: encode(texts)
 
@@ -157,6 +150,18 @@ def memlong_training(settings):
     import torch
 
     return torch.__version__.split("+")[0], decoder.training(settings, memory=settings["memory"])
+
+
+def published_evaluation(settings):
+    import published
+
+    return published.version(settings), published.evaluation(settings)
+
+
+def published_training(settings):
+    import published
+
+    return published.version(settings), published.training(settings)
 
 
 def llama_cpp(settings):

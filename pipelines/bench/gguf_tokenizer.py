@@ -1,4 +1,6 @@
-"""gguf_metadata.py: the metadata of a GGUF file, https://github.com/ggml-org/ggml/blob/master/docs/gguf.md."""
+"""gguf_tokenizer.py: SmolLM2's tokenizer, from the metadata of its GGUF file
+(https://github.com/ggml-org/ggml/blob/master/docs/gguf.md), as the tokenizers package has it.
+"""
 
 import struct
 
@@ -23,3 +25,18 @@ def metadata(path):
         magic, _, _, count = file.read(4), number("I"), number("Q"), number("Q")
         assert magic == b"GGUF", f"{path} is no GGUF file"
         return {value(STRING): value(number("I")) for _ in range(count)}
+
+
+def byte_pairs(path):
+    """Byte-level pairs behind single digits."""
+    import tokenizers as library
+
+    fields = metadata(path)
+    ids = {token: index for index, token in enumerate(fields["tokenizer.ggml.tokens"])}
+    merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"]]
+    tokenizer = library.Tokenizer(library.models.BPE(ids, merges))
+    tokenizer.pre_tokenizer = library.pre_tokenizers.Sequence([
+        library.pre_tokenizers.Digits(individual_digits=True),
+        library.pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.decoder = library.decoders.ByteLevel()
+    return tokenizer
