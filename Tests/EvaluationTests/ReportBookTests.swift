@@ -5,7 +5,7 @@ import XCTest
 final class ReportBookTests: XCTestCase {
   private static let log = """
     {"step": 1, "loss": 3.5, "learning_rate": 0.0, "gradient_norm": 1.5, "tokens": 1023}
-    {"step": 2, "loss": 3.25, "learning_rate": 1e-4, "gradient_norm": 1.25, "tokens": 1023}
+    {"step": 2, "loss": 3.25, "learning_rate": 1e-4, "gradient_norm": 1.25, "tokens": 2046}
 
     """
 
@@ -101,7 +101,7 @@ final class ReportBookTests: XCTestCase {
       headings,
       [
         "# All", "# In-context learning: sst-2", "# Retrieval tests", "# Retrieval plans",
-        "# Training",
+        "# Training", "# Where the numbers come from",
       ])
     XCTAssertEqual(
       parts.flatMap(\.figures).map(\.address),
@@ -118,8 +118,13 @@ final class ReportBookTests: XCTestCase {
       parts[3].markdown.contains(
         "| plan.json | nearest, previous | `00ff00ff00ff` | 9 | 40 | 64 | 46.88 | 0.63 |"))
     XCTAssertTrue(parts[3].markdown.contains("| 10.00 |"))
-    XCTAssertTrue(parts[3].markdown.contains("1: ml-index  # 9"))
     XCTAssertTrue(parts[4].markdown.contains("| stage2.jsonl | 2 | 2,046 | 3.5000 | 3.2500 |"))
+    XCTAssertFalse(parts[0].markdown.contains("## Provenance"))
+    let last = parts[5].markdown
+    for line in ["## Systems", "| plan.json | 2 |", "2: ml-index  # 9"] {
+      XCTAssertTrue(last.contains(line), "\(line) in:" + last)
+    }
+    XCTAssertEqual(last.ranges(of: "The steps, each").count, 1)
     for figure in parts.flatMap(\.figures) {
       XCTAssertNoThrow(try wellFormed(figure.svg), figure.address)
     }

@@ -20,7 +20,6 @@ func inContextPart(_ results: [(name: String, result: InContextResult)], stem: S
   }
   part.markdown += taskSystems(
     labels, results.map { ($0.result.model, $0.result.adapter, $0.result.memory) })
-  part.markdown += provenance(of: results.map { ($0.name, $0.result.provenance) })
   return part
 }
 

@@ -41,6 +41,5 @@ func needlePart(_ results: [(name: String, result: NeedleResult)], stem: String?
   }
   part.markdown += taskSystems(
     labels, results.map { ($0.result.model, $0.result.adapter, $0.result.memory) })
-  part.markdown += provenance(of: results.map { ($0.name, $0.result.provenance) })
   return part
 }

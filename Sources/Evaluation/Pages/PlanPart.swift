@@ -123,6 +123,5 @@ func planPart(_ plans: [(name: String, plan: PlanDescription)], stem: String?) -
       })
     part.add(chart.svg, stem: stem, file, title)
   }
-  part.markdown += provenance(of: plans.map { ($0.name, $0.plan.provenance) })
   return part
 }

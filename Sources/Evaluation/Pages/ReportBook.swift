@@ -112,20 +112,22 @@ public struct ReportBook {
     stem: String?, commands: [String] = [], showsCost: Bool = false, showsIntervals: Bool = false
   ) -> [ReportPart] {
     var parts: [ReportPart] = []
-    let isAlone = languageModels.count == 1
+    let others = self.others
+    let isAlone = languageModels.count == 1 && others.isEmpty && logs.isEmpty
     if languageModels.count > 1 {
       parts.append(ReportOverview(sets: languageModels).part(title: title, stem: stem))
     }
     for (index, (_, report)) in languageModels.enumerated() {
       let own = stem.map { $0 + (index == 0 ? "" : "-\(index + 1)") }
       let addresses = own.map { (figure: "\($0).svg", differences: "\($0)-differences.svg") }
+      let (figure, differences) = (addresses?.figure, addresses?.differences)
       var part = ReportPart(
         markdown: isAlone
           ? report.markdown(
-            figure: addresses?.figure, differences: addresses?.differences, commands: commands,
-            showsCost: showsCost)
-          : report.section(
-            figure: addresses?.figure, differences: addresses?.differences, showsCost: showsCost))
+            figure: figure, differences: differences, commands: commands, showsCost: showsCost)
+          : languageModels.count == 1
+            ? report.body(figure: figure, differences: differences, showsCost: showsCost)
+            : report.section(figure: figure, differences: differences, showsCost: showsCost))
       if let addresses {
         part.figures.append(
           .init(address: addresses.figure, svg: report.figure(showsIntervals: showsIntervals)))
@@ -140,17 +142,21 @@ public struct ReportBook {
     if !needles.isEmpty { parts.append(needlePart(needles, stem: stem)) }
     if !plans.isEmpty { parts.append(planPart(plans, stem: stem)) }
     if !logs.isEmpty { parts.append(trainingPart(logs, stem: stem)) }
-    if languageModels.count > 1 {
-      let named = languageModels.map { (name: Optional($0.name), report: $0.report) }
-      parts.append(
-        ReportPart(
-          markdown: "# Where the numbers come from\n\n"
-            + Report.closing(named, commands: commands)))
-    } else if !isAlone, !commands.isEmpty {
-      let lines = commands.map { oneLine($0, limit: .max) + "\n" }.joined()
-      parts.append(ReportPart(markdown: "# Commands\n\n```sh\n\(lines)```\n"))
+    if !isAlone {
+      let isOne = languageModels.count == 1
+      let named = languageModels.map { (name: isOne ? nil : Optional($0.name), report: $0.report) }
+      let closing = Report.closing(named, others: others, commands: commands)
+      if !closing.isEmpty {
+        parts.append(ReportPart(markdown: "# Where the numbers come from\n\n" + closing))
+      }
     }
     return parts
+  }
+
+  /// What is no language modelling and says where it comes from, in the order of the parts.
+  private var others: [(name: String, provenance: JSONValue)] {
+    inContext.joined().map { ($0.name, $0.result.provenance) }
+      + needles.map { ($0.name, $0.result.provenance) } + plans.map { ($0.name, $0.plan.provenance) }
   }
 
   /// One self-contained page: no script, no address outside.

@@ -7,6 +7,7 @@ public struct TrainingLog: Equatable, Sendable {
     public var loss: Double
     public var learningRate: Double
     public var gradientNorm: Double
+    /// Read since the run began, this step's included.
     public var tokens: Int
   }
 
@@ -41,7 +42,7 @@ func trainingPart(_ logs: [(name: String, log: TrainingLog)], stem: String?) -> 
     let mean = { (part: ArraySlice<Double>) in part.reduce(0, +) / Double(part.count) }
     return [
       markdownText(name), grouped(log.steps.count),
-      grouped(log.steps.reduce(0) { $0 &+ $1.tokens }),
+      grouped(log.steps.last?.tokens ?? 0),
       fixed(mean(losses.prefix(span)), 4), fixed(mean(losses.suffix(span)), 4),
     ]
   }

@@ -106,12 +106,18 @@ public struct Report {
     figure: String? = nil, differences: String? = nil, commands: [String] = [],
     showsCost: Bool = false
   ) -> String {
-    let parts = [
+    [
+      body(figure: figure, differences: differences, showsCost: showsCost),
+      Self.closing([(nil, self)], commands: commands),
+    ].joined(separator: "\n")
+  }
+
+  /// All but where the numbers come from.
+  func body(figure: String?, differences: String?, showsCost: Bool) -> String {
+    [
       "# \(markdownText(title))\n", introduction, resultTable(showsCost: showsCost),
       Self.notes(of: [self]), positions(figure: figure, differences: differences),
-      Self.closing([(nil, self)], commands: commands),
-    ]
-    return parts.joined(separator: "\n")
+    ].joined(separator: "\n")
   }
 
   /// One set of several: what is the same in all stands elsewhere.
@@ -136,14 +142,17 @@ public struct Report {
   }
 
   /// Systems, where the numbers come from, and how to make them again; each set with what it is called.
+  ///
+  /// - Parameter others: results of other kinds, whose chains of tools stand here too.
   static func closing(
-    _ reports: [(name: String?, report: Report)], commands: [String]
+    _ reports: [(name: String?, report: Report)],
+    others: [(name: String, provenance: JSONValue)] = [], commands: [String]
   ) -> String {
-    let provenance = ReportProvenance(reports)
-    var parts = [
-      "## Systems\n", systemTable(reports.flatMap(\.report.rows)), "## Provenance\n",
-      provenance.table, provenance.lines,
-    ]
+    let provenance = ReportProvenance(reports, others: others)
+    var parts = reports.isEmpty ? [] : ["## Systems\n", systemTable(reports.flatMap(\.report.rows))]
+    if !reports.isEmpty || !others.isEmpty {
+      parts += ["## Provenance\n", provenance.table, provenance.otherTable, provenance.lines]
+    }
     if !commands.isEmpty {
       let lines = commands.map { oneLine($0, limit: .max) + "\n" }.joined()
       parts += ["## Commands\n", "```sh\n\(lines)```\n"]

@@ -48,13 +48,21 @@ struct ProvenanceSteps {
   }
 }
 
-/// The chain of tools behind every number of language modelling.
+/// The chains of tools behind all numbers of a report: who took which steps, and each step once.
 struct ReportProvenance {
+  /// Empty without results of language modelling.
   let table: String
+  /// Of other results; empty without any.
+  let otherTable: String
   let lines: String
 
-  /// - Parameter reports: each with what its texts are called; a column says so where there are several.
-  init(_ reports: [(name: String?, report: Report)]) {
+  /// - Parameters:
+  ///   - reports: each with what its texts are called; a column says so where there are several.
+  ///   - others: results of other kinds.
+  init(
+    _ reports: [(name: String?, report: Report)],
+    others: [(name: String, provenance: JSONValue)] = []
+  ) {
     var steps = ProvenanceSteps()
     let isNamed = reports.count > 1
     let cells = reports.flatMap { name, report in
@@ -67,18 +75,14 @@ struct ReportProvenance {
         ]
       }
     }
-    table = markdownTable(
-      (isNamed ? ["texts"] : []) + ["system", "results", "chunks", "plan", "scored by", "steps"],
-      cells, firstNumber: isNamed ? 7 : 6)
+    table =
+      reports.isEmpty
+      ? ""
+      : markdownTable(
+        (isNamed ? ["texts"] : []) + ["system", "results", "chunks", "plan", "scored by", "steps"],
+        cells, firstNumber: isNamed ? 7 : 6)
+    let rows = others.map { [markdownText($0), steps.add($1)] }
+    otherTable = rows.isEmpty ? "" : markdownTable(["results", "steps"], rows, firstNumber: 2)
     lines = steps.lines
   }
-}
-
-/// The steps behind results that carry their provenance, each once, and who took which.
-func provenance(of results: [(name: String, provenance: JSONValue)]) -> String {
-  var steps = ProvenanceSteps()
-  let rows = results.map { [markdownText($0), steps.add($1)] }
-  let lines = steps.lines
-  return "\n## Provenance\n\n" + markdownTable(["results", "steps"], rows, firstNumber: 2)
-    + (lines.isEmpty ? "" : "\n" + lines)
 }
