@@ -6,7 +6,8 @@ let parser: Target.Dependency = .product(name: "ArgumentParser", package: "swift
 let package = Package(
   name: "memlong",
   traits: [
-    .trait(name: "OneDNN", description: "Products by oneDNN, in bf16 too (--compute bf16): libdnnl-dev")
+    .trait(
+      name: "OneDNN", description: "Products by oneDNN, in bf16 too (--compute bf16): libdnnl-dev")
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
@@ -75,7 +76,7 @@ let package = Package(
       ]),
     .executableTarget(
       name: "ml-embed",
-      dependencies: ["ToolSupport", "Records", "ShardIO", "Embedding", parser]),
+      dependencies: ["ToolSupport", "Records", "ShardIO", "Embedding", "Kernels", parser]),
     .executableTarget(
       name: "ml-index",
       dependencies: [

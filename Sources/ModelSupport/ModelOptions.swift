@@ -98,8 +98,11 @@ public struct ModelOptions: ParsableArguments {
     }
   }
 
-  /// - Parameter threads: the workers'.
-  public func makeCompute(threads: Int) -> Compute { Compute(threads: threads, products: compute) }
+  /// On the threads of `options`; notes where products are slower than need be.
+  public func makeCompute(_ options: CommonOptions) -> Compute {
+    if let advice = adviceOnBLAS() { options.note(advice) }
+    return Compute(threads: options.threadCount, products: compute)
+  }
 
   /// The memory's configuration: what an option says, else what the adapter was trained with, else
   /// the defaults for a model of `layerCount` layers.

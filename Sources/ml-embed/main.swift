@@ -1,5 +1,6 @@
 import ArgumentParser
 import Embedding
+import Kernels
 import Records
 import ShardIO
 import ToolSupport
@@ -114,6 +115,7 @@ struct Embed: ParsableCommand {
       valueType: dtype == .f16 ? .F16 : .F32,
       provenance: options.provenance(earlier: reader.provenance, inputs: inputs))
 
+    if let advice = adviceOnBLAS() { options.note(advice) }
     let embedder = RequestEmbedder(retriever, threads: options.threadCount)
     let progress = Progress("chunks", quiet: options.quiet)
     func write(_ request: EmbeddingRequest, _ vector: [Float]) throws {

@@ -83,7 +83,7 @@ struct LanguageModel: ParsableCommand {
     }
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights,
-      compute: modelOptions.makeCompute(threads: options.threadCount))
+      compute: modelOptions.makeCompute(options))
     var run = ScoringRun(
       model: model, plan: loaded, input: input, window: window, context: context,
       ropeScaling: contextOptions.ropeScaling?.name,

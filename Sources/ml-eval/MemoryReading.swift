@@ -67,7 +67,7 @@ final class MemoryReading {
     try checkedCacheBytes(sizes.context, outline.configuration)
     return try LoadedModel(
       outline, adapter: tool.adapter, residency: tool.modelOptions.weights,
-      compute: tool.modelOptions.makeCompute(threads: tool.options.threadCount))
+      compute: tool.modelOptions.makeCompute(tool.options))
   }
 
   /// Reads a text; how many tokens it has.

@@ -51,7 +51,7 @@ struct Oracle: ParsableCommand {
     let outline = try modelOptions.outline(input.census, adapter: adapter, hasMemory: true)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights,
-      compute: modelOptions.makeCompute(threads: options.threadCount))
+      compute: modelOptions.makeCompute(options))
     var parameters = loaded.parameters
     parameters.select = MemoryLabel.Selection.oracle.rawValue
     let writer = PlanWriter(

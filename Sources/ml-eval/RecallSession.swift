@@ -44,7 +44,7 @@ struct RecallSession {
       ? try recall.retriever.map { try Retriever(folder: $0) } : nil
     model = try LoadedModel(
       outline, adapter: recall.adapter, residency: modelOptions.weights,
-      compute: modelOptions.makeCompute(threads: options.threadCount))
+      compute: modelOptions.makeCompute(options))
     reader = PromptReader(model.decoder, tokens: longest)
     begin =
       try recall.bos ?? addsBeginToken(path) ? tokenizer.beginningOfSequence.map { [$0] } ?? [] : []

@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Indexing
+import Kernels
 import Records
 import ToolSupport
 
@@ -12,6 +13,14 @@ extension Selection: ExpressibleByArgument {}
 func check(_ option: String, _ value: Int, in range: ClosedRange<Int>) throws {
   guard range.contains(value) else {
     throw ValidationError("\(option) is \(value), not in \(range)")
+  }
+}
+
+extension CommonOptions {
+  /// On the threads asked for; notes where products are slower than need be.
+  func makeWorkers() -> Workers {
+    if let advice = adviceOnBLAS() { note(advice) }
+    return Workers(threads: threadCount)
   }
 }
 

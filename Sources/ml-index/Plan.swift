@@ -72,7 +72,7 @@ struct Plan: ParsableCommand {
     let planner = MemoryPlanner(
       try settings(chunkTokens: chunkTokens, heldBack: parameters.heldBack),
       dimension: reader.parameters.dimension,
-      workers: Workers(threads: options.threadCount)
+      workers: options.makeWorkers()
     ) { try writer.append(PlanRow($0)) }
     let progress = Progress("chunks", quiet: options.quiet)
     while let batch = try reader.next() {

@@ -55,7 +55,7 @@ struct Search: ParsableCommand {
     }
     var search = ExactSearch(
       queries: vectors, dimension: queryReader.parameters.dimension, topK: topK,
-      workers: Workers(threads: options.threadCount))
+      workers: options.makeWorkers())
     let progress = Progress("chunks", quiet: options.quiet)
     while let batch = try keyReader.next() {
       try batch.keys.withUnsafeBufferPointer { try search.offer($0, firstRow: batch.firstRow) }

@@ -76,7 +76,7 @@ struct Stat: ParsableCommand {
     var regret = EvictionRegret()
     let planner = MemoryPlanner(
       try rows.unboundedSettings(), dimension: reader.parameters.dimension,
-      workers: Workers(threads: options.threadCount)
+      workers: options.makeWorkers()
     ) { block in
       guard let planned = try rows.next() else {
         throw ToolError("the plan ends before row \(block.row), where the embeddings have a block")

@@ -41,7 +41,7 @@ extension TrainTool {
     options.note("writing the states of \(layer) frozen layers to \(folder)")
     let whole = try LoadedModel(
       model, adapter: adapter, residency: modelOptions.weights,
-      compute: modelOptions.makeCompute(threads: options.threadCount), names: names)
+      compute: modelOptions.makeCompute(options), names: names)
     let progress = Progress("tokens", total: input.census.tokens, quiet: options.quiet)
     try FrozenCache.write(
       folder, identity: identity, parameters: parameters, input: input,

@@ -97,7 +97,7 @@ struct TrainTool: ParsableCommand {
     let cache = try frozenCache(outline, names, below: frozen, input, loaded)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights, from: frozen ?? 0,
-      compute: modelOptions.makeCompute(threads: options.threadCount), names: names)
+      compute: modelOptions.makeCompute(options), names: names)
     let layers = settings.mode.adaptedLayers(of: model.decoder)
     model.decoder.addAdapters(settings.adapter, layers: layers, seed: options.seed)
     let trainer = try self.trainer(model, settings, input, lanes, loaded, cache, stored)

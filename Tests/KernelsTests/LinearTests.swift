@@ -14,6 +14,18 @@ private struct CopiedPanels: RowPanels {
 }
 
 final class LinearTests: XCTestCase {
+  func testAdviceWhereBLASDoesNotKnowTheProcessor() {
+    XCTAssertEqual(
+      adviceOnBLAS(kernels: "Prescott", vectorBits: 512),
+      "OpenBLAS does not know this processor and takes its Prescott kernels: "
+        + "OPENBLAS_CORETYPE=SkylakeX is several times faster")
+    XCTAssertEqual(
+      adviceOnBLAS(kernels: "Barcelona", vectorBits: 256)?.hasSuffix(
+        "Haswell is several times faster"), true)
+    XCTAssertNil(adviceOnBLAS(kernels: "Prescott", vectorBits: 128))
+    XCTAssertNil(adviceOnBLAS(kernels: "Cooperlake", vectorBits: 512))
+  }
+
   // T, N, K: odd, tiny, and larger than one tile each way.
   private let shapes = [
     (1, 1, 1), (7, 5, 3), (129, 70, 33), (1, 900, 64), (600, 40, 65), (130, 1600, 31),

@@ -290,4 +290,16 @@ ML_INLINE void ml_dropout(float *out, const float *x, intptr_t count, uint64_t m
   }
 }
 
+// MARK: The processor
+
+/// Bits of the vectors that sgemm's kernels for x86-64-v3 and v4 take, else 128; 0 on other processors.
+ML_INLINE int ml_vector_bits(void) {
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) return 512;
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 256 : 128;
+#else
+  return 0;
+#endif
+}
+
 #pragma clang diagnostic pop

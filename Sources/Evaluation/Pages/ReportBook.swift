@@ -156,7 +156,8 @@ public struct ReportBook {
   /// What is no language modelling and says where it comes from, in the order of the parts.
   private var others: [(name: String, provenance: JSONValue)] {
     inContext.joined().map { ($0.name, $0.result.provenance) }
-      + needles.map { ($0.name, $0.result.provenance) } + plans.map { ($0.name, $0.plan.provenance) }
+      + needles.map { ($0.name, $0.result.provenance) }
+      + plans.map { ($0.name, $0.plan.provenance) }
   }
 
   /// One self-contained page: no script, no address outside.

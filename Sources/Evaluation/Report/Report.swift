@@ -149,7 +149,8 @@ public struct Report {
     others: [(name: String, provenance: JSONValue)] = [], commands: [String]
   ) -> String {
     let provenance = ReportProvenance(reports, others: others)
-    var parts = reports.isEmpty ? [] : ["## Systems\n", systemTable(reports.flatMap(\.report.rows))]
+    var parts: [String] = []
+    if !reports.isEmpty { parts += ["## Systems\n", systemTable(reports.flatMap(\.report.rows))] }
     if !reports.isEmpty || !others.isEmpty {
       parts += ["## Provenance\n", provenance.table, provenance.otherTable, provenance.lines]
     }
