@@ -122,8 +122,8 @@ def main():
     os.makedirs(options.work, exist_ok=True)
     log = open(os.path.join(options.work, "log"), "w")
     print(f"Measuring; messages go to {log.name}", flush=True)
-    budget, fewest = (30, 2) if options.mode == "full" else (3, 1)
-    end = time.perf_counter() + (900 if options.mode == "full" else 90)
+    budget, fewest = (60, 3) if options.mode == "full" else (3, 1)
+    end = time.perf_counter() + (1500 if options.mode == "full" else 90)
     peak, measured = measure.sgemm_peak(options.threads), []
     for case in cases.all_cases(options, python, log):
         left = end - time.perf_counter()
