@@ -51,3 +51,20 @@ public struct LoadedPlan: Sendable {
     digest = reader.digest
   }
 }
+
+extension CommonOptions {
+  /// The provenance of what a model made of chunks: the chains of its adapter and of the plan, or
+  /// of the chunks without one, then this run. The plan is an input, so its digest names it and not its path.
+  ///
+  /// - Parameters: as for `provenance(earlier:inputs:digests:omitting:flags:)`.
+  public func provenance(
+    adapter: String?, _ census: ChunkCensus, _ plan: LoadedPlan?, inputs: [String],
+    omitting: Set<String>, flags: Set<String> = []
+  ) throws -> Provenance? {
+    let data = plan?.provenance ?? census.provenance ?? []
+    return provenance(
+      earlier: try LoadedModel.provenance(ofAdapter: adapter) + data, inputs: inputs,
+      digests: [census.digest] + (plan.map { [$0.digest] } ?? []),
+      omitting: omitting.union(["--plan"]), flags: flags)
+  }
+}

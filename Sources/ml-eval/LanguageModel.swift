@@ -123,12 +123,9 @@ struct LanguageModel: ParsableCommand {
         + "which --context beside its sinks is not")
   }
 
-  /// The plan is an input, so its digest names it and not its path.
   private func provenance(_ census: ChunkCensus, _ plan: LoadedPlan?) throws -> Provenance? {
-    let data = plan?.provenance ?? census.provenance ?? []
-    return options.provenance(
-      earlier: try LoadedModel.provenance(ofAdapter: adapter) + data, inputs: chunks,
-      digests: [census.digest] + (plan.map { [$0.digest] } ?? []), omitting: ["--scores", "--plan"])
+    try options.provenance(
+      adapter: adapter, census, plan, inputs: chunks, omitting: ["--scores"])
   }
 
   private func scoreWriter(

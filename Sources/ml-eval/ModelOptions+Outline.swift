@@ -1,3 +1,4 @@
+import Modeling
 import ModelSupport
 
 extension ModelOptions {
@@ -9,14 +10,19 @@ extension ModelOptions {
     _ census: ChunkCensus, adapter: String?, hasMemory: Bool, ropeScaling: RopeScaling? = nil
   ) throws -> ModelOutline {
     let stored = try adapter.flatMap { try LoadedModel.memory(ofAdapter: $0) }
-    let outline = try ModelOutline(path: model, ropeScaling: ropeScaling) { layerCount in
-      guard hasMemory || stored != nil else { return nil }
-      return memory(
+    func wanted(_ layerCount: Int) -> MemoryConfiguration {
+      memory(
         layerCount: layerCount, chunkTokens: census.parameters.chunkTokens, adapter: stored,
         layers: {
           stored?.retrievalLayers ?? Self.everyFourth(from: $0, layerCount: layerCount)
         })
     }
+    let outline = try ModelOutline(path: model, ropeScaling: ropeScaling) {
+      hasMemory || stored != nil ? wanted($0) : nil
+    }
+    // Options that nothing reads are looked at too: a layer that the model lacks is a mistake.
+    let layerCount = outline.configuration.layerCount
+    try wanted(layerCount).validate(layerCount: layerCount)
     try outline.check(census.parameters.tokenizer)
     return outline
   }

@@ -117,20 +117,11 @@ struct TrainTool: ParsableCommand {
       fields: .init(
         topK: loaded?.parameters.topK ?? 0, memoryTokens: loaded?.parameters.memoryTokens ?? 0,
         segmentTokens: census.parameters.segmentTokens),
-      provenance: try provenance(model, census, loaded))
+      provenance: try options.provenance(
+        adapter: adapter, census, loaded, inputs: chunks,
+        omitting: CheckpointArguments.unrecorded.union(["--cache-frozen"]),
+        flags: CheckpointArguments.unrecordedFlags))
     cost.print(tokens: trainer.tokens - tokens, options: options)
-  }
-
-  /// The chains of the adapter below and of the plan, then this run.
-  private func provenance(
-    _ model: LoadedModel, _ census: ChunkCensus, _ plan: LoadedPlan?
-  ) throws -> Provenance? {
-    let data = plan?.provenance ?? census.provenance ?? []
-    return options.provenance(
-      earlier: try LoadedModel.provenance(ofAdapter: adapter) + data, inputs: chunks,
-      digests: [census.digest] + (plan.map { [$0.digest] } ?? []),
-      omitting: CheckpointArguments.unrecorded.union(["--plan", "--cache-frozen"]),
-      flags: CheckpointArguments.unrecordedFlags)
   }
 
   private func outline(_ census: ChunkCensus) throws -> ModelOutline {

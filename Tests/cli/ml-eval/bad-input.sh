@@ -15,3 +15,5 @@ refuse "no plan there" "${run[@]}" --plan absent.mls "$READY/chunks.mls"
 ml-chunk -q --tokenizer "$MODEL" --chunk-tokens 32 --segment-tokens 128 --max-tokens 512 \
   -o other.mls "$READY/demo.jsonl"
 refuse "plan from other chunks" "${run[@]}" --plan "$READY/plan.mls" other.mls
+refuse "a layer that the model lacks, without a plan" \
+  ml-eval lm -o out.json --model "$MODEL" --memory-layer 99 "$READY/chunks.mls"
