@@ -77,13 +77,63 @@ public func linearForward(
         scratch: scratch)
     }
   #endif
-  let (n, k) = (w.rows, w.columns)
-  let grid =
-    isWhole
-    ? TileGrid(wholeRows: tokens, columns: n)
-    : w.isDense ? TileGrid(rows: tokens, columns: n, inner: k) : narrowGrid(w, tokens)
+  let part = LinearPart(y, w, bias: bias)
+  let grid = isWhole ? TileGrid(wholeRows: tokens, columns: w.rows) : part.grid(tokens)
   workers.forEach(tiles: grid.count) { index, worker in
-    let (rows, columns) = grid.tile(index)
+    part.multiply(
+      x, grid.tile(index), accumulate: accumulate, alpha: alpha, scratch: scratch, worker: worker)
+  }
+}
+
+/// Several layers' outputs of one input x[T,K], each as `linearForward` makes it. Their tiles are one
+/// piece of work, so that more threads have some at once.
+public func linearForward(
+  _ parts: [LinearPart], _ x: Floats, tokens: Int, precision: ProductPrecision = .f32,
+  workers: Workers, scratch: Scratch
+) {
+  guard precision == .f32 else {
+    for part in parts {
+      linearForward(
+        part.y, x, part.w, tokens: tokens, bias: part.bias, precision: precision, workers: workers,
+        scratch: scratch)
+    }
+    return
+  }
+  let grids = parts.map { $0.grid(tokens) }
+  workers.forEach(tiles: grids.reduce(0) { $0 + $1.count }) { index, worker in
+    var (part, index) = (0, index)
+    while index >= grids[part].count {
+      index -= grids[part].count
+      part += 1
+    }
+    parts[part].multiply(
+      x, grids[part].tile(index), accumulate: false, alpha: 1, scratch: scratch, worker: worker)
+  }
+}
+
+/// One linear layer's output y[T,N], its weight [N,K] and bias [N].
+public struct LinearPart {
+  let y: MutableFloats
+  let w: any RowPanels
+  let bias: Floats?
+
+  public init(_ y: MutableFloats, _ w: any RowPanels, bias: Floats? = nil) {
+    (self.y, self.w, self.bias) = (y, w, bias)
+  }
+
+  func grid(_ tokens: Int) -> TileGrid {
+    guard w.isDense else { return narrowGrid(w, tokens) }
+    return TileGrid(rows: tokens, columns: w.rows, inner: w.columns)
+  }
+
+  /// A tile of y (= or +=) alpha x[T,K] W[N,K]^T (+ bias[N]).
+  @inline(__always)
+  func multiply(
+    _ x: Floats, _ tile: (rows: Range<Int>, columns: Range<Int>), accumulate: Bool, alpha: Float,
+    scratch: Scratch, worker: Int
+  ) {
+    let (n, k) = (w.rows, w.columns)
+    let (rows, columns) = tile
     let panel = w.panel(
       columns,
       scratch: w.isDense ? nil : scratch.floats(worker: worker, count: columns.count * k))

@@ -15,9 +15,9 @@ extension DecoderPass {
       layer.inputNorm.value.floats, tokens: count, width: c.hiddenSize, epsilon: c.normEpsilon,
       offset: c.normOffset, workers: compute.workers)
     let normed = a.normedInput.floats
-    layer.query.forward(a.query.pointer, normed, tokens: count, state: adapters)
-    layer.key.forward(a.key.pointer, normed, tokens: count, state: adapters)
-    layer.value.forward(a.value.pointer, normed, tokens: count, state: adapters)
+    Linear.forward(
+      [(layer.query, a.query.pointer), (layer.key, a.key.pointer), (layer.value, a.value.pointer)],
+      normed, tokens: count, state: adapters)
     capture(layer, a, count)
     let cached = cache?.count ?? 0
     let local = cache?.append(a.key.floats, a.value.floats, count: count, layer: layer.index)
@@ -54,8 +54,9 @@ extension DecoderPass {
       layer.postNorm.value.floats, tokens: count, width: c.hiddenSize, epsilon: c.normEpsilon,
       offset: c.normOffset, workers: compute.workers)
     let normed = a.normedMiddle.floats
-    layer.gate.forward(a.gate.pointer, normed, tokens: count, state: adapters)
-    layer.up.forward(a.up.pointer, normed, tokens: count, state: adapters)
+    Linear.forward(
+      [(layer.gate, a.gate.pointer), (layer.up, a.up.pointer)], normed, tokens: count,
+      state: adapters)
     gatedForward(
       c.activation, activated.pointer, gate: a.gate.floats, up: a.up.floats,
       count: count * c.intermediateSize, workers: compute.workers)

@@ -41,21 +41,30 @@ public final class Linear: @unchecked Sendable {
 
   /// y[T, out] = x[T, in] Wᵀ + bias + α/r · (dropout(x) Aᵀ) Bᵀ.
   ///
-  /// `saved` receives dropout(x) Aᵀ [T, rank] for the backward pass.
+  /// The adapter's state keeps dropout(x) Aᵀ [T, rank] for the backward pass.
   func forward(_ y: MutableFloats, _ x: Floats, tokens: Int, state: AdapterState) {
+    Self.forward([(self, y)], x, tokens: tokens, state: state)
+  }
+
+  /// The same for several layers that read one input.
+  static func forward(
+    _ layers: [(layer: Linear, y: MutableFloats)], _ x: Floats, tokens: Int, state: AdapterState
+  ) {
     let compute = state.compute
     linearForward(
-      y, x, weight, tokens: tokens, bias: bias?.floats, accumulate: false,
-      precision: compute.products, workers: compute.workers, scratch: compute.scratch)
-    for adapter in adapters {
-      let hidden = state.hidden(of: adapter, tokens: tokens)
-      linearForward(
-        hidden.pointer, state.dropped(x, count: tokens * columns, by: adapter), adapter.aPanels,
-        tokens: tokens, bias: nil, accumulate: false, workers: compute.workers,
-        scratch: compute.scratch)
-      linearForward(
-        y, hidden.floats, adapter.bPanels, tokens: tokens, bias: nil, accumulate: true,
-        alpha: adapter.scale, workers: compute.workers, scratch: compute.scratch)
+      layers.map { LinearPart($0.y, $0.layer.weight, bias: $0.layer.bias?.floats) }, x,
+      tokens: tokens, precision: compute.products, workers: compute.workers,
+      scratch: compute.scratch)
+    for (layer, y) in layers {
+      for adapter in layer.adapters {
+        let hidden = state.hidden(of: adapter, tokens: tokens)
+        linearForward(
+          hidden.pointer, state.dropped(x, count: tokens * layer.columns, by: adapter),
+          adapter.aPanels, tokens: tokens, workers: compute.workers, scratch: compute.scratch)
+        linearForward(
+          y, hidden.floats, adapter.bPanels, tokens: tokens, accumulate: true,
+          alpha: adapter.scale, workers: compute.workers, scratch: compute.scratch)
+      }
     }
   }
 
