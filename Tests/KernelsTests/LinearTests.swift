@@ -52,6 +52,36 @@ final class LinearTests: XCTestCase {
     }
   }
 
+  /// Outputs of one input made together have the bits that each has alone.
+  func testForwardOfSeveral() {
+    let (t, k, heights) = (600, 70, [800, 1, 130])
+    var random = Random(2)
+    let (x, bias) = (random.floats(t * k), random.floats(130))
+    let weights = heights.map { random.floats($0 * k) }
+    for workers in workerCounts {
+      let scratch = Scratch(workers: workers)
+      let alone = heights.map { _ in UnsafeMutablePointer<Float>.allocate(capacity: t * 800) }
+      let together = heights.map { _ in UnsafeMutablePointer<Float>.allocate(capacity: t * 800) }
+      defer { for buffer in alone + together { buffer.deallocate() } }
+      let panels: [CopiedPanels] = zip(weights, heights).map {
+        CopiedPanels(values: $0, rows: $1, columns: k)
+      }
+      bias.withUnsafeBufferPointer { bias in
+        let biases = [nil, nil, bias.baseAddress]
+        for (i, panel) in panels.enumerated() {
+          linearForward(
+            alone[i], x, panel, tokens: t, bias: biases[i], workers: workers, scratch: scratch)
+        }
+        linearForward(
+          panels.indices.map { LinearPart(together[$0], panels[$0], bias: biases[$0]) }, x,
+          tokens: t, workers: workers, scratch: scratch)
+      }
+      for (i, height) in heights.enumerated() {
+        XCTAssertEqual(memcmp(alone[i], together[i], 4 * t * height), 0, "\(height)")
+      }
+    }
+  }
+
   func testBackwardInput() {
     for (t, n, k) in shapes + [(2, 140, 40_000)] {  // the last: expanded in several groups
       var random = Random(UInt64(t + n))
