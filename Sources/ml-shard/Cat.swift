@@ -18,9 +18,9 @@ struct Cat: ParsableCommand {
   @Argument(help: "Shards.") var input: [String] = []
 
   func run() throws {
-    // what can be read twice is compared before the first byte goes out
+    // Of several, what can be read twice is compared before the first byte goes out.
     var first: Opening?
-    for path in input {
+    for path in input where input.count > 1 {
       let file = try InputFile(path)
       guard file.isRepeatable else { continue }
       let reader = ShardReader(source: file)
