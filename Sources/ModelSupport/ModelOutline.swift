@@ -40,7 +40,8 @@ public struct ModelOutline: Sendable {
         "the chunks were made by tokenizer \(tokenizer.name) with \(tokenizer.vocabularySize) "
           + "tokens, but \(files.name) has \(vocabulary)")
     }
-    guard let digest = try TokenizerFiles.digest(path: files.path) else { return }
+    let stored = try files.gguf.map { try TokenizerFiles.digest(of: $0) }
+    guard let digest = try stored ?? TokenizerFiles.digest(path: files.path) else { return }
     guard tokenizer.digest == digest else {
       throw ModelError(
         "the chunks were made by tokenizer \(tokenizer.name) (\(tokenizer.digest)), but "

@@ -36,9 +36,12 @@ public enum TokenizerFiles {
   /// The digest that chunks of this file's or folder's tokenizer carry; nil for a folder without.
   public static func digest(path: String) throws -> String? {
     guard let file = try find(path) else { return nil }
-    if startsWith(file, "GGUF") { return try GGUFTokenizer(GGUFFile(path: file.path)).digest }
+    if startsWith(file, "GGUF") { return try digest(of: GGUFFile(path: file.path)) }
     return try open(path: path).identity.digest
   }
+
+  /// The same of a file that is open already.
+  public static func digest(of file: GGUFFile) throws -> String { try GGUFTokenizer(file).digest }
 
   private static func find(_ path: String) throws -> MappedFile? {
     var status = stat()
