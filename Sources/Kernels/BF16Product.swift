@@ -90,7 +90,7 @@
   }()
 
   /// Shapes and pointers are ours: what is left is that memory is short.
-  private func check(_ status: dnnl_status_t) {
+  func check(_ status: dnnl_status_t) {
     precondition(status == dnnl_success, "oneDNN: status \(status.rawValue)")
   }
 

@@ -16,11 +16,10 @@ func sgemm(
     if m >= 16 {
       omp_set_num_threads(1)
       func letter(_ transposes: Bool) -> CChar { CChar(UInt8(ascii: transposes ? "T" : "N")) }
-      let status = dnnl_sgemm(
-        letter(transposeA), letter(transposeB), Int64(m), Int64(n), Int64(k), alpha, a, Int64(lda),
-        b,
-        Int64(ldb), beta, c, Int64(ldc))
-      return precondition(status == dnnl_success, "oneDNN: status \(status.rawValue)")
+      return check(
+        dnnl_sgemm(
+          letter(transposeA), letter(transposeB), Int64(m), Int64(n), Int64(k), alpha, a,
+          Int64(lda), b, Int64(ldb), beta, c, Int64(ldc)))
     }
   #endif
   cblas_sgemm(

@@ -1,3 +1,5 @@
+import Safetensors
+
 /// Reads little-endian GGUF fields from a mapped file. Every read is checked against the bytes left,
 /// and every count against the least its elements can take, before memory is taken.
 struct GGUFCursor {
@@ -33,12 +35,8 @@ struct GGUFCursor {
 
   mutating func readString(_ what: @autoclosure () -> String) throws -> String {
     let length = try readCount(minimumSize: 1, "length of \(what())")
-    let text = file.withBytes { bytes -> String? in
-      let bytes = UnsafeRawBufferPointer(rebasing: bytes[position..<position + length])
-      // What decoding had to mend was no UTF-8. Validating takes several times as long, of two
-      // vocabularies' worth of strings.
-      let text = String(decoding: bytes, as: UTF8.self)
-      return text.utf8.elementsEqual(bytes) ? text : nil
+    let text = file.withBytes {
+      String(utf8: UnsafeRawBufferPointer(rebasing: $0[position..<position + length]))
     }
     guard let string = text else {
       throw WeightsError(path, "\(what()) is not UTF-8")

@@ -28,7 +28,7 @@ extension TrainTool {
   /// Writing takes a whole model of its own, which is gone when the training loads what it needs.
   func frozenCache(
     _ model: ModelOutline, _ names: LoadedModel.Names, below layer: Int?, _ input: ChunkInput,
-    _ plan: LoadedPlan?
+    _ plan: LoadedPlan?, _ compute: Compute
   ) throws -> FrozenCache? {
     guard let folder = cache.folder, let layer else { return nil }
     let parameters = stateParameters(model, names, below: layer, input.census, plan)
@@ -40,8 +40,7 @@ extension TrainTool {
     if let found = try open() { return found }
     options.note("writing the states of \(layer) frozen layers to \(folder)")
     let whole = try LoadedModel(
-      model, adapter: adapter, residency: modelOptions.weights,
-      compute: modelOptions.makeCompute(options), names: names)
+      model, adapter: adapter, residency: modelOptions.weights, compute: compute, names: names)
     let progress = Progress("tokens", total: input.census.tokens, quiet: options.quiet)
     try FrozenCache.write(
       folder, identity: identity, parameters: parameters, input: input,

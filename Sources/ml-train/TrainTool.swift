@@ -94,10 +94,11 @@ struct TrainTool: ParsableCommand {
     let identity = self.identity(outline, names, census, loaded, settings)
     let stored = try checkpoint(identity, store, folder)
     let frozen = frozenLayers(outline, settings)
-    let cache = try frozenCache(outline, names, below: frozen, input, loaded)
+    let compute = modelOptions.makeCompute(options)
+    let cache = try frozenCache(outline, names, below: frozen, input, loaded, compute)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights, from: frozen ?? 0,
-      compute: modelOptions.makeCompute(options), names: names)
+      compute: compute, names: names)
     let layers = settings.mode.adaptedLayers(of: model.decoder)
     model.decoder.addAdapters(settings.adapter, layers: layers, seed: options.seed)
     let trainer = try self.trainer(model, settings, input, lanes, loaded, cache, stored)

@@ -12,6 +12,7 @@ from shards import SEGMENT as SEGMENT_CHUNKS
 from measure import Command, Peer
 
 MEMORY_LAYER, RETRIEVAL_LAYERS, RANK, SEGMENT, CHUNK = 15, [15, 19, 23, 27], 32, 1024, 128
+LAYERS = ["--memory-layer", MEMORY_LAYER, "--retrieval-layers", ",".join(map(str, RETRIEVAL_LAYERS))]
 
 NOTES = """\
 rate     best round by time (of unit ms: less is better). Ours are whole processes, start, loading and writing included; the peers in
@@ -59,6 +60,11 @@ SIZES = {
     "full": Sizes(4096, 384, 8, 1_000_000, [100_000, 1_000_000], [64, 1000]),
     "quick": Sizes(2048, 64, 2, 50_000, [20_000], [64, 400]),
 }
+
+
+def memory_tokens(tokens):
+    """That a token of a text reads on average: the first segment has no memory yet."""
+    return SEGMENT * (tokens - SEGMENT) / tokens
 
 
 def decoder_flops(memory, backward, key_width=192):
@@ -110,9 +116,8 @@ class Inputs:
         def run(label, compute=None):
             kept = ["--cache-frozen", f"{cache}-{compute}"] if cache else []
             last = [*command, *kept, *(["--compute", compute] if compute else [])]
-            whole = [shlex.join(map(str, step)) for step in (*before, last)]
-            arguments = ["sh", "-c", " && ".join(whole)] if before else last
-            return Command(label, arguments, self.log, warms_up=bool(cache))
+            line = " && ".join(shlex.join(map(str, step)) for step in (*before, last))
+            return Command(label, ["sh", "-c", line] if before else last, self.log, warms_up=bool(cache))
 
         probe = [self.tool("ml-eval"), "lm", "--compute", "bf16", "--model", "absent"]
         said = subprocess.run(probe, stdin=subprocess.DEVNULL, capture_output=True, text=True).stderr
@@ -173,7 +178,6 @@ def decoder(inputs, peer):
     chunks = inputs.chunks("decoder.mls", tokens)
     embeddings = inputs.make("decoder.embeddings.mls", "ml-embed", "--model", options.retriever, chunks)
     plan = inputs.make("decoder.plan.mls", "ml-index", embeddings)
-    layers = ["--memory-layer", MEMORY_LAYER, "--retrieval-layers", ",".join(map(str, RETRIEVAL_LAYERS))]
     model = ["--model", options.model, "--threads", options.threads]
     given = {"tokens": SEGMENT, "memory": SEGMENT, "memory_layer": MEMORY_LAYER,
              "retrieval_layers": RETRIEVAL_LAYERS, "rank": RANK}
@@ -184,23 +188,21 @@ def decoder(inputs, peer):
          peer("transformers, sdpa", "transformers", **given),
          peer("llama.cpp, F16", "llama_cpp", **given)],
         decoder_flops(0, False), peer_units=SEGMENT)
-    # The first segment has no memory yet.
-    memory = SEGMENT * (tokens - SEGMENT) / tokens
     yield Case(
         "forward, 1024 memory tokens", "tokens/s", tokens,
-        [*inputs.with_bf16("ml-eval lm --plan", [*evaluate, *layers, "--plan", plan, chunks]),
+        [*inputs.with_bf16("ml-eval lm --plan", [*evaluate, *LAYERS, "--plan", plan, chunks]),
          peer("MemLong in PyTorch", "memlong_evaluation", **given),
          peer("the same, eager", "memlong_evaluation", eager=True, **given)],
-        decoder_flops(memory, False), peer_units=SEGMENT)
+        decoder_flops(memory_tokens(tokens), False), peer_units=SEGMENT)
     train = [
-        inputs.tool("ml-train"), "--stage", 2, *model, *layers, "--plan", plan, "--lora-rank", RANK,
+        inputs.tool("ml-train"), "--stage", 2, *model, *LAYERS, "--plan", plan, "--lora-rank", RANK,
         "--train-also", "none", "--accumulation", 1, "--lora-dropout", 0, "-o", inputs.path("adapter"), chunks]
     yield Case(
         "training, stage 2, LoRA 32", "tokens/s", tokens,
         [*inputs.with_bf16("ml-train", train),
          peer("MemLong in PyTorch", "memlong_training", **given),
          peer("the same, eager", "memlong_training", eager=True, **given)],
-        decoder_flops(memory, True), peer_units=SEGMENT)
+        decoder_flops(memory_tokens(tokens), True), peer_units=SEGMENT)
 
 
 def published(inputs, peer):
@@ -219,22 +221,20 @@ def published(inputs, peer):
     threads = ["--threads", options.threads, "-q"]
     before = [[inputs.tool("ml-embed"), "--model", options.retriever, *threads, "-o", vectors, chunks],
               [inputs.tool("ml-index"), *threads, "-o", plan, vectors]]
-    layers = ["--memory-layer", MEMORY_LAYER, "--retrieval-layers", ",".join(map(str, RETRIEVAL_LAYERS))]
-    model = [*threads, "--model", folder, *layers, "--plan", plan, chunks]
+    model = [*threads, "--model", folder, *LAYERS, "--plan", plan, chunks]
     evaluate = [inputs.tool("ml-eval"), "lm", "-o", inputs.path("result.json"), *model]
     train = [inputs.tool("ml-train"), "--stage", 2, "--accumulation", 1, "-o", inputs.path("adapter"), *model]
-    memory = SEGMENT * (tokens - SEGMENT) / tokens
     yield Case(
         "forward, beside the published code", "tokens/s", tokens,
         [*inputs.with_bf16("ml-embed, ml-index, ml-eval", evaluate, before),
          peer("published code", "published_evaluation", **given)],
-        decoder_flops(memory, False, 576), peer_units=SEGMENT)
+        decoder_flops(memory_tokens(tokens), False, 576), peer_units=SEGMENT)
     yield Case(
         "training, beside the published code", "tokens/s", tokens,
         [*inputs.with_bf16("ml-embed, ml-index, ml-train", train, before),
          *inputs.with_bf16("ml-train, frozen layers kept", train, cache=cache),
          peer("published code", "published_training", **given)],
-        decoder_flops(memory, True, 576), peer_units=SEGMENT)
+        decoder_flops(memory_tokens(tokens), True, 576), peer_units=SEGMENT)
     for path in (folder, *glob.glob(cache + "-*")):
         shutil.rmtree(path)
 

@@ -113,7 +113,8 @@ public struct ReportBook {
   ) -> [ReportPart] {
     var parts: [ReportPart] = []
     let others = self.others
-    let isAlone = languageModels.count == 1 && others.isEmpty && logs.isEmpty
+    let isOne = languageModels.count == 1
+    let isAlone = isOne && others.isEmpty && logs.isEmpty
     if languageModels.count > 1 {
       parts.append(ReportOverview(sets: languageModels).part(title: title, stem: stem))
     }
@@ -125,9 +126,8 @@ public struct ReportBook {
         markdown: isAlone
           ? report.markdown(
             figure: figure, differences: differences, commands: commands, showsCost: showsCost)
-          : languageModels.count == 1
-            ? report.body(figure: figure, differences: differences, showsCost: showsCost)
-            : report.section(figure: figure, differences: differences, showsCost: showsCost))
+          : report.body(
+            figure: figure, differences: differences, showsCost: showsCost, showsNotes: isOne))
       if let addresses {
         part.figures.append(
           .init(address: addresses.figure, svg: report.figure(showsIntervals: showsIntervals)))
@@ -143,7 +143,6 @@ public struct ReportBook {
     if !plans.isEmpty { parts.append(planPart(plans, stem: stem)) }
     if !logs.isEmpty { parts.append(trainingPart(logs, stem: stem)) }
     if !isAlone {
-      let isOne = languageModels.count == 1
       let named = languageModels.map { (name: isOne ? nil : Optional($0.name), report: $0.report) }
       let closing = Report.closing(named, others: others, commands: commands)
       if !closing.isEmpty {

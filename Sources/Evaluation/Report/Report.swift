@@ -107,25 +107,19 @@ public struct Report {
     showsCost: Bool = false
   ) -> String {
     [
-      body(figure: figure, differences: differences, showsCost: showsCost),
+      body(figure: figure, differences: differences, showsCost: showsCost, showsNotes: true),
       Self.closing([(nil, self)], commands: commands),
     ].joined(separator: "\n")
   }
 
   /// All but where the numbers come from.
-  func body(figure: String?, differences: String?, showsCost: Bool) -> String {
-    [
-      "# \(markdownText(title))\n", introduction, resultTable(showsCost: showsCost),
-      Self.notes(of: [self]), positions(figure: figure, differences: differences),
-    ].joined(separator: "\n")
-  }
-
-  /// One set of several: what is the same in all stands elsewhere.
-  func section(figure: String?, differences: String?, showsCost: Bool) -> String {
-    [
-      "# \(markdownText(title))\n", introduction, resultTable(showsCost: showsCost),
-      positions(figure: figure, differences: differences),
-    ].joined(separator: "\n")
+  ///
+  /// - Parameter showsNotes: of several sets, whose notes are the same, they stand elsewhere.
+  func body(figure: String?, differences: String?, showsCost: Bool, showsNotes: Bool) -> String {
+    var parts = ["# \(markdownText(title))\n", introduction, resultTable(showsCost: showsCost)]
+    if showsNotes { parts.append(Self.notes(of: [self])) }
+    parts.append(positions(figure: figure, differences: differences))
+    return parts.joined(separator: "\n")
   }
 
   /// Perplexities and differences by position, with their figures.
