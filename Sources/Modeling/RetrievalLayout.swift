@@ -1,5 +1,5 @@
 /// Which layers keep and read memory, by name: a preset of a `MemoryConfiguration`.
-public enum MemoryLayout: String, Sendable, CaseIterable {
+public enum RetrievalLayout: String, Sendable, CaseIterable {
   /// One memory layer feeds every fourth layer from it on at position zero, as published (arXiv
   /// 2408.16967 §3); segments are read alone.
   case published
@@ -33,8 +33,8 @@ public enum MemoryLayout: String, Sendable, CaseIterable {
 extension MemoryConfiguration {
   /// The layout that this is in a decoder of so many layers; nil: none that has a name. Layers of the
   /// published one may be others: its warm-up reads in all above the memory layer.
-  public func layout(layerCount: Int) -> MemoryLayout? {
-    MemoryLayout.allCases.reversed().first { layout in
+  public func layout(layerCount: Int) -> RetrievalLayout? {
+    RetrievalLayout.allCases.reversed().first { layout in
       layout.source == source && layout.positions == positions
         && (layout == .published
           || layout.retrievalLayers(from: memoryLayer, layerCount: layerCount) == retrievalLayers)
