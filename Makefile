@@ -44,6 +44,12 @@ NEEDLE ?=
 STAGES ?= 1 2
 # Options of ml-index for the training's plan alone.
 TRAIN_PLAN ?=
+# Which layers keep and read memory; empty: all in evaluation and tasks, upper in training. The three
+# below change a layout's layers and positions where they say something.
+LAYOUT ?=
+MEMORY_LAYER ?=
+RETRIEVAL_LAYERS ?=
+POSITIONS ?=
 
 # --- Build -----------------------------------------------------------------------------------
 
@@ -78,6 +84,8 @@ SMOLLM2 := $(CACHE)/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 MINILM := $(CACHE)/models/minilm/model.safetensors
 AUSTEN := $(addprefix $(CACHE)/text/austen/,$(addsuffix .jsonl,emma mansfield-park \
   sense-and-sensibility pride-and-prejudice persuasion northanger-abbey))
+STDLIB := $(addprefix $(CACHE)/text/stdlib/,$(addsuffix .jsonl,asyncio difflib doctest html http mailbox \
+  multiprocessing pdb pickletools pydoc shutil statistics tarfile turtle unittest xml xmlrpc))
 
 $(SMOLLM2): | .build/packages
 	@pipelines/tools/fetch.sh smollm2 '$(CACHE)'
@@ -85,6 +93,8 @@ $(MINILM): | .build/packages
 	@pipelines/tools/fetch.sh minilm '$(CACHE)'
 $(AUSTEN) &: | .build/packages
 	@pipelines/tools/fetch.sh austen '$(CACHE)'
+$(STDLIB) &: | .build/packages
+	@pipelines/tools/fetch.sh stdlib '$(CACHE)'
 
 ifneq ($(filter $(TRAIN),$(EVAL)),)
 $(error $(filter $(TRAIN),$(EVAL)): for training and for evaluation both)
@@ -120,7 +130,7 @@ $(foreach name,$(hub-names),$(call receipt,$(name))) &: $(if $(strip \
 endif
 
 # Texts that are not there, and that nothing fetches.
-missing := $(sort $(filter-out $(AUSTEN) hf://%,$(foreach name,$(TRAIN) $(EVAL),$(if \
+missing := $(sort $(filter-out $(AUSTEN) $(STDLIB) hf://%,$(foreach name,$(TRAIN) $(EVAL),$(if \
   $(wildcard $(call from,$(name))),,$(call from,$(name))))))
 ifneq ($(missing),)
 $(missing):
@@ -209,8 +219,10 @@ plans = $(sort $(filter-out off,$(foreach word,$(notdir $(evaluated)),$(if \
 queries = $(sort $(foreach word,$(plans),$(call query,$(word))))
 query = $(or $(filter current,$(call name,$1)),previous)
 every-plan := $(sort $(foreach set,$(EVAL_SETS),$(call plans,$(set))))
-index.common = --top-k $(TOP_K) --memory-tokens $(MEMORY_TOKENS) --eviction $(EVICTION) \
-  --reset $(RESET) --select
+# $(call option,OPTION,VARIABLE): the option with the variable's value, where it has one.
+option = $(if $($2),--$1 $($2))
+index.common = $(call option,layout,LAYOUT) --top-k $(TOP_K) --memory-tokens $(MEMORY_TOKENS) \
+  --eviction $(EVICTION) --reset $(RESET) --select
 index-train.options = $(index.common) nearest $(TRAIN_PLAN)
 $(foreach word,$(every-plan),$(eval index-$(call as-file,$(word)).options = $$(index.common) \
   $(or $(filter recent random,$(call name,$(word))),nearest) $(call more,$(word))))
@@ -233,11 +245,13 @@ $(foreach set,$(EVAL_SETS),$(foreach word,$(call plans,$(set)),$(eval \
   $(call plan,$(set).$(call as-file,$(word)),$(EVAL.$(set)),$(call query,$(word)),$(call as-file,$(word))))))
 
 # Training: stage 1 warms up all layers, stage 2 trains the layers above the memory layer.
-train.common = --model $(call model,$(BASE_MODEL)) --memory-layer $(MEMORY_LAYER) --positions $(POSITIONS) \
-  --lora-rank $(LORA_RANK) --lora-alpha $(LORA_ALPHA)
+memory.common = $(call option,layout,LAYOUT) $(call option,memory-layer,MEMORY_LAYER) \
+  $(call option,positions,POSITIONS)
+train.common = --model $(call model,$(BASE_MODEL)) $(memory.common) --lora-rank $(LORA_RANK) \
+  --lora-alpha $(LORA_ALPHA)
 train-1.options = --stage 1 $(train.common) --learning-rate $(STAGE1_RATE) $(STAGE1_OPTIONS)
 train-2.options = --stage 2 $(train.common) --learning-rate $(STAGE2_RATE) \
-  --retrieval-layers $(RETRIEVAL_LAYERS) $(STAGE2_OPTIONS)
+  $(call option,retrieval-layers,RETRIEVAL_LAYERS) $(STAGE2_OPTIONS)
 $(foreach stage,$(STAGES),$(eval $(call stamp,train-$(stage),ml-train)))
 
 adapter = $(R)/stage$1/adapter
@@ -265,9 +279,9 @@ adapters := $(foreach stage,$(STAGES),$(call adapter.file,$(stage)))
 
 # Evaluation: SYSTEM/MEMORY on each set of texts. What the memory looks like stands in the trained
 # adapter's config.json; the base is told, where it has one.
-system.off.base = --model $(call model,$(BASE_MODEL))
-system.base = $(system.off.base) --memory-layer $(MEMORY_LAYER) \
-  --retrieval-layers $(RETRIEVAL_LAYERS) --positions $(POSITIONS)
+system.off.base = --model $(call model,$(BASE_MODEL)) $(call option,layout,LAYOUT)
+system.base = --model $(call model,$(BASE_MODEL)) $(memory.common) \
+  $(call option,retrieval-layers,RETRIEVAL_LAYERS)
 system.trained = --model $(call model,$(BASE_MODEL)) --adapter $(call adapter,2)
 system.off.trained = $(system.trained)
 system.inputs = $(BASE) $(if $(filter trained,$(call name,$1)),$(call adapter.file,2))

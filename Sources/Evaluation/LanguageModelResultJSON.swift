@@ -158,6 +158,7 @@ extension SystemLabel {
     if let context { fields["context"] = context.json }
     if let ropeScaling { fields["rope_scaling"] = .string(ropeScaling) }
     if let layout = memory?.layout { fields["memory_layout"] = .object(layout.published) }
+    if let name = memory?.layoutName { fields["layout"] = .string(name.rawValue) }
     return .object(fields)
   }
 
@@ -172,6 +173,7 @@ extension SystemLabel {
     if fields.has("memory_layout") {
       memory?.layout = try MemoryConfiguration(published: fields.value("memory_layout"))
     }
+    if fields.has("layout") { memory?.layoutName = try fields.choice("layout") as RetrievalLayout }
     let name = try fields.string("memory")
     guard name == memoryName else {
       throw ResultError("system.memory: \(name), but its plan says \(memoryName)")

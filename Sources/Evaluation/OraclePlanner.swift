@@ -27,6 +27,12 @@ public final class OraclePlanner {
   }
 
   private let pass: DecoderPass
+  private let context: SlidingContext?
+  private let cache: LocalCache?
+  private let heldBack: Int
+  /// Chunk rows that are not in memory yet, because the context holds them, begin here.
+  private var firstHeld = 0
+  private var documentStart = 0
   private let topK: Int
   private let resets: Bool
   private let every: Int
@@ -37,10 +43,19 @@ public final class OraclePlanner {
 
   /// - Parameters:
   ///   - segmentTokens: the longest segment.
+  ///   - context: what segments are read beside; nil: they are read alone.
+  ///   - heldBack: the newest chunks of a document that are not in memory yet, because the context holds
+  ///     them.
   ///   - resets: whether memory is emptied between documents.
   ///   - every: searches in each segment whose number from 1 is a multiple of it.
-  public init(_ decoder: Decoder, topK: Int, segmentTokens: Int, resets: Bool, every: Int) {
+  public init(
+    _ decoder: Decoder, topK: Int, segmentTokens: Int, context: SlidingContext? = nil,
+    heldBack: Int = 0, resets: Bool, every: Int
+  ) {
     precondition(topK > 0 && every > 0)
+    self.context = context
+    self.heldBack = heldBack
+    cache = context.map { LocalCache(decoder, capacity: max($0.tokens, segmentTokens)) }
     pass = DecoderPass(decoder, maximumTokens: segmentTokens)
     self.topK = topK
     self.resets = resets
@@ -55,8 +70,7 @@ public final class OraclePlanner {
   /// - Returns: for each block its best chunks; nil where the plan's were left.
   /// - Throws: `ModelError` where the plan's blocks are not the segment's, or read what is not in memory.
   public func read(_ segment: PlannedSegment, blocks: [Block]) throws -> [Choice?] {
-    if resets && segment.document != document { live = [:] }
-    document = segment.document
+    begin(segment)
     segments += 1
     let queries = try ranges(of: blocks, in: segment)
     let targets = Segment.shifted(segment.tokens, last: segment.nextToken)
@@ -68,24 +82,42 @@ public final class OraclePlanner {
       let rows = choices[index]?.neighbours ?? blocks[index].neighbours
       return Segment.Block(queries: queries[index], chunks: try rows.map(chunk))
     }
-    pass.forward(Segment(tokens: segment.tokens, targets: targets, blocks: read))
+    pass.forward(Segment(tokens: segment.tokens, targets: targets, blocks: read), cache: cache)
     keep(segment)
     for row in blocks.flatMap(\.evicted) { live[row] = nil }
     return choices
+  }
+
+  private func begin(_ segment: PlannedSegment) {
+    if segment.document != document {
+      if resets { live = [:] }
+      documentStart = segment.firstRow
+      if let cache { cache.remove(0..<cache.count) }
+    }
+    document = segment.document
+    firstHeld = max(documentStart, segment.firstRow - heldBack)
+    if let context {
+      cache?.makeRoom(
+        for: segment.tokens.count, within: context.tokens, keeping: context.sinks)
+    }
   }
 
   /// Each chunk in memory beside no chunk at all, for all blocks at once.
   private func best(_ tokens: [Int32], _ targets: [Int32], _ queries: [Range<Int>]) -> [Choice] {
     func losses(_ chunks: [MemoryChunk]) -> [Double] {
       let blocks = queries.map { Segment.Block(queries: $0, chunks: chunks) }
-      pass.forward(Segment(tokens: tokens, targets: targets, blocks: chunks.isEmpty ? [] : blocks))
+      let start = cache?.count ?? 0
+      pass.forward(
+        Segment(tokens: tokens, targets: targets, blocks: chunks.isEmpty ? [] : blocks),
+        cache: cache)
+      if let cache { cache.remove(start..<cache.count) }
       var found = pass.losses(targets)[...]
       let each = targets.map { $0 < 0 ? 0 : found.removeFirst() }
       return queries.map { each[$0].reduce(0, +) }
     }
     let alone = losses([])
     var gains = queries.map { _ in [(row: Int, gain: Double)]() }
-    for (row, chunk) in live.sorted(by: { $0.key < $1.key }) {
+    for (row, chunk) in live.sorted(by: { $0.key < $1.key }) where row < firstHeld {
       for (block, loss) in losses([chunk]).enumerated() where loss < alone[block] {
         gains[block].append((row, alone[block] - loss))
       }

@@ -7,13 +7,16 @@ import Modeling
 #endif
 
 /// Reads a text into memory, segment by segment as a plan says, and then answers a prompt that
-/// retrieves from it: by continuations given, or freely.
+/// retrieves from it: by continuations given, or freely. With a context every segment and the prompt
+/// attend to the text before them as well.
 public final class PromptReader {
   private let decoder: Decoder
   private var pass: DecoderPass
   private var passTokens: Int
   /// Tokens of the latest forward pass.
   private var passed = 0
+  private let context: SlidingContext?
+  /// With a context the text before; else the prompt alone.
   private var cache: LocalCache?
   private var memory = LaneMemory(plan: RetrievalPlan())
 
@@ -22,25 +25,43 @@ public final class PromptReader {
   /// Log-probabilities of the token after the prompt.
   public private(set) var next: [Double] = []
 
-  /// - Parameter tokens: of the longest segment or prompt expected; longer ones take memory anew.
-  public init(_ decoder: Decoder, tokens: Int) {
+  /// - Parameters:
+  ///   - tokens: of the longest segment or prompt expected; longer ones take memory anew.
+  ///   - context: what segments and prompt are read beside; nil: they are read alone.
+  public init(_ decoder: Decoder, tokens: Int, context: SlidingContext? = nil) {
     self.decoder = decoder
+    self.context = context
     passTokens = tokens
     pass = DecoderPass(decoder, maximumTokens: tokens)
+    cache = context.map { LocalCache(decoder, capacity: $0.tokens + tokens) }
   }
 
   /// Empties the memory; the segments to come follow `plan`, an empty one being memory off. Its last
   /// block is the prompt's.
   public func begin(_ plan: RetrievalPlan) {
     // Only the prompt's answers are asked for. What a segment retrieves bears on them where it bears on
-    // the keys and values that the segment leaves.
-    let dependsOnAll = decoder.memory?.chunksDependOnRetrieval ?? true
+    // the keys and values that the segment leaves in memory or in the context.
+    let dependsOnAll = context != nil || decoder.memory?.chunksDependOnRetrieval ?? true
     memory = LaneMemory(plan: dependsOnAll ? plan : plan.readingLast)
+    forgetContext()
+  }
+
+  /// What comes next does not attend to what was read.
+  public func forgetContext() {
+    if let cache { cache.remove(0..<cache.count) }
   }
 
   /// A segment whose chunks enter the memory: computed as far as the prompt's answers depend on it.
   public func read(_ segment: PlannedSegment) throws {
     let blocks = try memory.blocks(of: segment)
+    if let context, let cache {
+      reserve(segment.tokens.count)
+      cache.makeRoom(
+        for: segment.tokens.count, within: context.tokens, keeping: context.sinks)
+      forward(segment.tokens, blocks, cache)
+      if decoder.memory != nil { memory.advance(past: segment, pass) }
+      return
+    }
     guard let source = decoder.memory?.sourceLayers.max(), !memory.skip(segment) else { return }
     reserve(segment.tokens.count)
     let targets = [Int32](repeating: -1, count: segment.tokens.count)
@@ -51,17 +72,24 @@ public final class PromptReader {
 
   /// The prompt, as the plan's last segment: one block, which does not enter the memory.
   ///
-  /// - Parameter continuation: the most tokens that will follow it at a time.
-  public func ask(_ prompt: PlannedSegment, continuation: Int) throws {
+  /// - Parameters:
+  ///   - continuation: the most tokens that will follow it at a time.
+  ///   - before: tokens of the context that it attends to beside its sinks, at most.
+  public func ask(_ prompt: PlannedSegment, continuation: Int, after before: Int = 0) throws {
     let blocks = try memory.blocks(of: prompt)
     chunks = blocks.first?.chunks ?? []
     reserve(prompt.tokens.count)
-    let capacity = prompt.tokens.count + max(1, continuation)
-    if let cache, cache.capacity >= capacity {
-      cache.remove(0..<cache.count)
+    let added = prompt.tokens.count + max(1, continuation)
+    if let context, before > 0 {
+      cache?.makeRoom(for: 0, within: before + context.sinks, keeping: context.sinks)
     } else {
-      cache = LocalCache(decoder, capacity: capacity + capacity / 4)
+      forgetContext()
     }
+    if let cache, cache.count + added > cache.capacity {
+      precondition(cache.count == 0, "a prompt of \(added) tokens beside its context")
+      self.cache = nil
+    }
+    if cache == nil { cache = LocalCache(decoder, capacity: added + added / 4) }
     forward(prompt.tokens, blocks, cache)
     next = logProbabilities()
   }

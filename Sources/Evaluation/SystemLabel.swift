@@ -78,6 +78,8 @@ public struct MemoryLabel: Equatable, Sendable {
   public var seed: Int
   /// Where the keys and values come from, and which layers read them; nil in results of old.
   public var layout: MemoryConfiguration?
+  /// The name of that, where it has one.
+  public var layoutName: RetrievalLayout?
   /// Of the k chunks, the newest so many are always read.
   public var recentChunks: Int
   /// The local context that chunks have left before they are in memory; nil: the segment.
@@ -86,7 +88,8 @@ public struct MemoryLabel: Equatable, Sendable {
   public init(
     planDigest: String, selection: Selection, query: Query, queryTokens: Int, blockTokens: Int,
     topK: Int, memoryTokens: Int, eviction: String, reset: String, seed: Int,
-    layout: MemoryConfiguration? = nil, recentChunks: Int = 0, contextTokens: Int? = nil
+    layout: MemoryConfiguration? = nil, layoutName: RetrievalLayout? = nil, recentChunks: Int = 0,
+    contextTokens: Int? = nil
   ) {
     self.planDigest = planDigest
     self.selection = selection
@@ -99,6 +102,7 @@ public struct MemoryLabel: Equatable, Sendable {
     self.reset = reset
     self.seed = seed
     self.layout = layout
+    self.layoutName = layoutName
     self.recentChunks = recentChunks
     self.contextTokens = contextTokens
   }
@@ -110,14 +114,20 @@ public struct MemoryLabel: Equatable, Sendable {
       ("eviction", eviction), ("reset", reset), ("newest chunks", "\(recentChunks)"),
       ("memory beyond", contextTokens.map(String.init) ?? "the segment"),
     ]
-    if let layout {
+    guard let layout else { return all }
+    let layers = layout.retrievalLayers.map(String.init).joined(separator: " ")
+    let memoryLayer = "\(layout.memoryLayer)"
+    all.append(("layout", layoutName?.rawValue ?? "of its own"))
+    switch layoutName {
+    case .all: break
+    case .upper: all.append(("memory layer", memoryLayer))
+    case .published: all += [("memory layer", memoryLayer), ("layers", layers)]
+    case nil:
       all += [
-        ("source", layout.source.rawValue), ("memory layer", "\(layout.memoryLayer)"),
-        ("layers", layout.retrievalLayers.map(String.init).joined(separator: " ")),
-        ("positions", layout.positions.rawValue), ("kept as", layout.precision.rawValue),
-        ("gate", layout.usesGate ? "yes" : "no"),
+        ("source", layout.source.rawValue), ("memory layer", memoryLayer), ("layers", layers),
+        ("positions", layout.positions.rawValue),
       ]
     }
-    return all
+    return all + [("kept as", layout.precision.rawValue), ("gate", layout.usesGate ? "yes" : "no")]
   }
 }

@@ -42,7 +42,7 @@ public struct LoadedModel {
   ///
   /// - Parameter memory: the memory's configuration for a decoder of so many layers, nil without one.
   public init(
-    path: String, adapter folder: String?, memory: (Int) -> MemoryConfiguration?,
+    path: String, adapter folder: String?, memory: (Int) throws -> MemoryConfiguration?,
     residency: WeightResidency, threads: Int
   ) throws {
     try self.init(

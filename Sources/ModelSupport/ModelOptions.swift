@@ -3,6 +3,7 @@ import Kernels
 import Modeling
 import ToolSupport
 
+extension RetrievalLayout: ExpressibleByArgument {}
 extension MemoryConfiguration.Positions: ExpressibleByArgument {}
 extension MemoryConfiguration.Source: ExpressibleByArgument {}
 extension MemoryConfiguration.Precision: ExpressibleByArgument {}
@@ -10,8 +11,12 @@ extension WeightResidency: ExpressibleByArgument {}
 extension ProductPrecision: ExpressibleByArgument {}
 
 /// A list of numbers such as `15,19,23,27`, with spans such as `14-25`.
-public struct LayerList: ExpressibleByArgument, Sendable {
+public struct LayerList: ExpressibleByArgument, Sendable, CustomStringConvertible {
   public var layers: [Int]
+
+  public init(_ layers: [Int]) { self.layers = layers }
+
+  public var description: String { layers.map(String.init).joined(separator: ",") }
 
   public init?(argument: String) {
     layers = []
@@ -43,27 +48,35 @@ public struct ModelOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "The layer whose keys and values are kept. (default: the adapter's, else the middle one)",
-      valueName: "LAYER"))
+      "Which layers keep and read memory. all: every layer its own keys and values; upper: every "
+        + "layer from the memory layer up; published: every fourth from it on reads the memory "
+        + "layer's, at position zero, and segments are read without context. Sets the four options "
+        + "below, which may be given beside it. (default: the adapter's, else all; ml-train: upper)",
+      valueName: "NAME"))
+  public var layout: RetrievalLayout?
+
+  @Option(
+    help: ArgumentHelp(
+      "The layer whose keys and values are kept, or the lowest that keeps its own. (default: the "
+        + "layout's: of all 0, else the middle one)", valueName: "LAYER"))
   public var memoryLayer: Int?
 
   @Option(
     help: ArgumentHelp(
-      "The layers that attend to memory, such as 15,19,23,27 or 16-29. (default: in stage 1 all "
-        + "above the memory layer, in stage 2 every fourth from it on; in evaluation the adapter's)",
-      valueName: "LAYERS"))
+      "The layers that attend to memory, such as 15,19,23,27 or 16-29. (default: the layout's; of "
+        + "published in stage 1 all above the memory layer)", valueName: "LAYERS"))
   public var retrievalLayers: LayerList?
 
   @Option(
     help: ArgumentHelp(
-      "Positions of memory keys and local tokens: zero or continual. (default: the adapter's, else zero)",
-      valueName: "HOW"))
+      "Positions of memory keys and local tokens: zero, or continual, where memory stands just before "
+        + "the local tokens. (default: the layout's)", valueName: "HOW"))
   public var positions: MemoryConfiguration.Positions?
 
   @Option(
     help: ArgumentHelp(
       "shared: one memory layer feeds all retrieval layers; own: each keeps and reads its own keys "
-        + "and values. (default: the adapter's, else shared)", valueName: "WHICH"))
+        + "and values. (default: the layout's)", valueName: "WHICH"))
   public var memorySource: MemoryConfiguration.Source?
 
   @Option(
@@ -104,28 +117,51 @@ public struct ModelOptions: ParsableArguments {
     return Compute(threads: options.threadCount, products: compute)
   }
 
-  /// The memory's configuration: what an option says, else what the adapter was trained with, else
-  /// the defaults for a model of `layerCount` layers.
+  /// The layout by name where an option or the adapter names one, else `standard`; nil: the adapter's
+  /// memory is laid out in a way that has no name.
   ///
-  /// - Parameter layers: the retrieval layers where no option says, from the memory layer on.
+  /// - Throws: `ModelError` where the option contradicts the adapter.
+  public func layout(
+    layerCount: Int, adapter: MemoryConfiguration?, standard: RetrievalLayout
+  ) throws -> RetrievalLayout? {
+    guard let adapter else { return layout ?? standard }
+    let trained = adapter.layout(layerCount: layerCount)
+    if let layout, layout != trained {
+      throw ModelError(
+        "--layout \(layout.rawValue): the adapter was trained with "
+          + (trained.map { "layout \($0.rawValue)" }
+            ?? "\(adapter.source.rawValue) memory in layers \(LayerList(adapter.retrievalLayers))"))
+    }
+    return trained
+  }
+
+  /// The memory's configuration: what an option says, else what the adapter was trained with, else what
+  /// the layout does.
+  ///
+  /// - Parameters:
+  ///   - standard: the layout where neither option nor adapter names one.
+  ///   - layers: the retrieval layers where no option says, in place of the layout's or the adapter's.
+  /// - Throws: `ModelError` where the layout contradicts the adapter.
   public func memory(
     layerCount: Int, chunkTokens: Int, adapter: MemoryConfiguration?,
-    layers: (_ memoryLayer: Int) -> [Int]
-  ) -> MemoryConfiguration {
-    let memoryLayer = self.memoryLayer ?? adapter?.memoryLayer ?? layerCount / 2
+    standard: RetrievalLayout = .all,
+    layers: ((RetrievalLayout, _ memoryLayer: Int) -> [Int])? = nil
+  ) throws -> MemoryConfiguration {
+    let layout = try self.layout(layerCount: layerCount, adapter: adapter, standard: standard)
+    let memoryLayer =
+      self.memoryLayer ?? adapter?.memoryLayer
+      ?? (layout ?? standard).memoryLayer(layerCount: layerCount)
+    let own = layout.map {
+      layers?($0, memoryLayer) ?? adapter?.retrievalLayers
+        ?? $0.retrievalLayers(from: memoryLayer, layerCount: layerCount)
+    }
     return MemoryConfiguration(
       memoryLayer: memoryLayer,
-      retrievalLayers: retrievalLayers?.layers ?? layers(memoryLayer),
-      positions: positions ?? adapter?.positions ?? .zero,
-      source: memorySource ?? adapter?.source ?? .shared,
+      retrievalLayers: retrievalLayers?.layers ?? own ?? adapter?.retrievalLayers ?? [],
+      positions: positions ?? adapter?.positions ?? (layout ?? standard).positions,
+      source: memorySource ?? adapter?.source ?? (layout ?? standard).source,
       precision: memoryDtype ?? adapter?.precision ?? .f32,
       usesGate: gate ?? adapter?.usesGate ?? false,
       chunkTokens: chunkTokens)
-  }
-
-  /// Every fourth layer from the memory layer on: 13, 17, 21, 25 of the published 26.
-  public static func everyFourth(from memoryLayer: Int, layerCount: Int) -> [Int] {
-    // A layer that the model lacks is refused later; here it may be any number.
-    Array(stride(from: max(0, memoryLayer), to: layerCount, by: 4))
   }
 }

@@ -15,14 +15,14 @@ public struct ModelOutline: Sendable {
   ///   - ropeScaling: in place of the model's own.
   ///   - memory: the memory's configuration for a decoder of so many layers, nil without one.
   public init(
-    path: String, ropeScaling: RopeScaling? = nil, memory: (Int) -> MemoryConfiguration?
+    path: String, ropeScaling: RopeScaling? = nil, memory: (Int) throws -> MemoryConfiguration?
   ) throws {
     let path = try resolveModel(path)
     let stored = try ModelFiles.open(path: path)
     files = ropeScaling.map { stored.setting("rope_scaling", to: $0.json) } ?? stored
     let fields = files.configuration
     configuration = try naming(path) { try LlamaConfiguration(huggingFace: fields) }
-    self.memory = memory(configuration.layerCount)
+    self.memory = try memory(configuration.layerCount)
     try self.memory?.validate(layerCount: configuration.layerCount)
   }
 

@@ -45,6 +45,12 @@ public final class LocalCache {
     count -= places.count
   }
 
+  /// Forgets the oldest tokens behind the first `sinks`, so that `added` more make at most `limit`.
+  public func makeRoom(for added: Int, within limit: Int, keeping sinks: Int) {
+    let excess = count + added - limit
+    if excess > 0 { remove(sinks..<sinks + excess) }
+  }
+
   /// The keys and values that the tokens at `places` leave in memory.
   public func memoryChunk(_ places: Range<Int>) -> MemoryChunk {
     guard let memory else { preconditionFailure("a decoder without memory") }

@@ -26,6 +26,8 @@ public struct PlanParameters: Equatable, Sendable {
   public var recentChunks: Int
   /// Local context of the reader that the plan was made for; nil: the segment alone.
   public var contextTokens: Int?
+  /// The layout of the reader's memory that it was made for; nil: any.
+  public var layout: String?
 
   /// The newest chunks that the reader's context still holds.
   public var heldBack: Int {
@@ -37,7 +39,8 @@ public struct PlanParameters: Equatable, Sendable {
     topK: Int, memoryTokens: Int, eviction: String, reset: String, select: String = "nearest",
     seed: UInt64 = 0, chunksDigest: Digest? = nil, embeddingsDigest: Digest? = nil,
     chunkRows: Int? = nil, query: String, queryTokens: Int, blockTokens: Int, chunkTokens: Int,
-    segmentTokens: Int? = nil, recentChunks: Int = 0, contextTokens: Int? = nil
+    segmentTokens: Int? = nil, recentChunks: Int = 0, contextTokens: Int? = nil,
+    layout: String? = nil
   ) {
     self.topK = topK
     self.memoryTokens = memoryTokens
@@ -55,6 +58,7 @@ public struct PlanParameters: Equatable, Sendable {
     self.segmentTokens = segmentTokens
     self.recentChunks = recentChunks
     self.contextTokens = contextTokens
+    self.layout = layout
   }
 
   var encoded: [String: String] {
@@ -70,6 +74,7 @@ public struct PlanParameters: Equatable, Sendable {
     parameters["segment_tokens"] = segmentTokens.map(String.init)
     if recentChunks > 0 { parameters["recent_chunks"] = String(recentChunks) }
     parameters["context_tokens"] = contextTokens.map(String.init)
+    parameters["layout"] = layout
     return parameters
   }
 
@@ -96,6 +101,9 @@ public struct PlanParameters: Equatable, Sendable {
     segmentTokens = try block.optionalInteger("segment_tokens", in: tokens)
     recentChunks = try block.optionalInteger("recent_chunks", in: 0...1 << 20) ?? 0
     contextTokens = try block.optionalInteger("context_tokens", in: tokens)
+    layout =
+      try block.parameters["layout"] == nil
+      ? nil : block.string("layout", among: ["published", "upper", "all"])
   }
 }
 

@@ -32,17 +32,18 @@ public final class DocumentPlanner {
 
   /// - Parameters:
   ///   - capacity: chunks that the memory holds.
+  ///   - heldBack: the newest chunks that are not in memory yet, because the reader's context holds them.
   ///   - retriever: for `nearest`.
   ///   - threads: never changes a result.
   public init(
-    choice: Choice, topK: Int, capacity: Int, eviction: Eviction, retriever: Retriever?,
-    threads: Int
+    choice: Choice, topK: Int, capacity: Int, eviction: Eviction, heldBack: Int = 0,
+    retriever: Retriever?, threads: Int
   ) {
     precondition(choice != .nearest || retriever != nil)
     let selections: [Choice: Selection] = [.nearest: .nearest, .random: .random]
     settings = MemorySettings(
-      topK: choice == .all ? Int.max : topK, capacity: capacity, eviction: eviction,
-      selection: selections[choice] ?? .recent)
+      topK: choice == .all ? Int.max : topK, capacity: capacity, eviction: eviction, reset: .never,
+      selection: selections[choice] ?? .recent, heldBack: heldBack)
     self.choice = choice
     workers = Workers(threads: threads)
     embedder = choice == .nearest ? retriever.map { RequestEmbedder($0, threads: threads) } : nil
@@ -51,9 +52,13 @@ public final class DocumentPlanner {
   /// The blocks of `segments`, in order; rows count the document's chunks from 0.
   ///
   /// - Parameters:
+  ///   - endsBeforeLast: the text ends before the last segment, and the context with it: what that reads
+  ///     is in memory whole.
   ///   - seed: of random choice: give each document its own.
   /// - Throws: `IndexingError` when an inner product is not finite.
-  public func blocks(of segments: [SegmentText], seed: UInt64) throws -> [PlannedBlock] {
+  public func blocks(
+    of segments: [SegmentText], endsBeforeLast: Bool = false, seed: UInt64
+  ) throws -> [PlannedBlock] {
     var settings = settings
     settings.seed = seed
     var blocks: [PlannedBlock] = []
@@ -66,7 +71,9 @@ public final class DocumentPlanner {
         try vectors.keys[planner.nextRow].withUnsafeBufferPointer { key in
           try vectors.queries[number].withUnsafeBufferPointer { query in
             try planner.append(
-              key: key, query: index == 0 ? query : nil, document: 0, segment: Int64(number))
+              key: key, query: index == 0 ? query : nil,
+              document: endsBeforeLast && number == segments.count - 1 ? 1 : 0,
+              segment: Int64(number))
           }
         }
       }

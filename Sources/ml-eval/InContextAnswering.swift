@@ -7,20 +7,18 @@ struct InContextAnswering {
   let train: [LabelledText]
   let items: [LabelledText]
   let session: RecallSession
-  let chunkTokens: Int
   let beginInMemory: Bool
   /// Tokens read so far.
   private(set) var tokens = 0
 
   init(
     task: InContextTask, train: [LabelledText], items: [LabelledText], session: RecallSession,
-    chunkTokens: Int, beginInMemory: Bool
+    beginInMemory: Bool
   ) {
     self.task = task
     self.train = train
     self.items = items
     self.session = session
-    self.chunkTokens = chunkTokens
     self.beginInMemory = beginInMemory
   }
 
@@ -76,7 +74,7 @@ struct InContextAnswering {
     }
     let document = memory.isEmpty ? (beginInMemory ? session.begin : []) : session.encode(memory)
     try session.read(
-      document, segmentTokens: chunkTokens, query: .current, prompt: ids,
+      document, query: .current, prompt: ids, goesOn: false,
       continuation: labels.map(\.count).max() ?? 1,
       seed: UInt64(run.seed) << 32 | UInt64(item))
     run.predictions.append(session.text([session.reader.mostLikely]))

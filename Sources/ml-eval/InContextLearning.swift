@@ -82,11 +82,11 @@ struct InContextLearning: ParsableCommand {
     let drawn = InContextResult.draw(limit, of: test.examples.count, seed: options.seed)
     let session = try RecallSession(
       recall, modelOptions, usesMemory: beginInMemory || memoryShots.numbers.contains { $0 > 0 },
-      longest: 1024, options: options)
+      segmentTokens: recall.chunkTokens, promptTokens: 1024, options: options)
     var answering = InContextAnswering(
       task: task, train: train.examples,
       items: drawn?.map { test.examples[$0] } ?? test.examples, session: session,
-      chunkTokens: recall.chunkTokens, beginInMemory: beginInMemory)
+      beginInMemory: beginInMemory)
     let runs = try answering.runs(
       shots: shots.numbers, memoryShots: memoryShots.numbers, seeds: seeds.numbers,
       progress: Progress(
@@ -97,7 +97,7 @@ struct InContextLearning: ParsableCommand {
       toolVersion: toolVersion, task: task,
       model: .init(name: session.model.model.name, digest: session.model.model.digest),
       adapter: session.model.adapter.map { .init(name: $0.name, digest: $0.digest) },
-      memory: session.memory, train: train.identity, test: test.identity,
+      memory: session.memory, context: session.context, train: train.identity, test: test.identity,
       addsBeginToken: !session.begin.isEmpty, drawn: drawn, targets: answering.items.map(\.label),
       runs: runs,
       seconds: cost.seconds, provenance: try provenance(train, test))

@@ -42,6 +42,7 @@ struct LanguageModel: ParsableCommand {
   var plan: String?
 
   @OptionGroup var contextOptions: ContextOptions
+  @OptionGroup var baseline: BaselineOptions
 
   @Option(
     name: .customLong("protocol"),
@@ -62,7 +63,7 @@ struct LanguageModel: ParsableCommand {
     if let scores, OutputFile.isSame(scores, options.output) {
       throw ValidationError("--scores and the output are the same: \(scores)")
     }
-    _ = try contextOptions.rules(hasPlan: plan != nil)
+    try baseline.check(contextOptions, hasPlan: plan != nil)
   }
 
   func run() throws {
@@ -74,19 +75,17 @@ struct LanguageModel: ParsableCommand {
     let loaded = try plan.map { try LoadedPlan(path: $0, for: input.census) }
     let outline = try modelOptions.outline(
       input.census, adapter: adapter, hasMemory: loaded != nil,
-      ropeScaling: contextOptions.ropeScaling)
-    let context = try contextOptions.rules(hasPlan: loaded != nil).map {
+      ropeScaling: baseline.ropeScaling)
+    let context = try localContext(input.census, outline, loaded).map {
       try ContextLabel($0, census: input.census, model: outline.configuration)
     }
-    if let planned = loaded?.parameters.contextTokens {
-      noteContext(planned, read: context?.rules)
-    }
+    if let loaded { noteContext(loaded.parameters, read: context?.rules) }
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights,
       compute: modelOptions.makeCompute(options))
     var run = ScoringRun(
       model: model, plan: loaded, input: input, window: window, context: context,
-      ropeScaling: contextOptions.ropeScaling?.name,
+      ropeScaling: baseline.ropeScaling?.name,
       scores: try scoreFile.map {
         try scoreWriter(sink: $0, model: model, plan: loaded, input: input)
       })
@@ -114,13 +113,30 @@ struct LanguageModel: ParsableCommand {
     }
   }
 
+  /// What a segment attends to of the text before it: what the options say, else what the plan was made
+  /// for, else what belongs to the layout.
+  private func localContext(
+    _ census: ChunkCensus, _ outline: ModelOutline, _ plan: LoadedPlan?
+  ) throws -> LocalContext? {
+    var rules = try contextOptions.rules(
+      planned: try plan.map(\.parameters.contextTokens)
+        ?? ContextOptions.planned(
+          layout: modelOptions.layout(of: outline, adapter: adapter), adapter: adapter,
+          segmentTokens: census.longestSegment))
+    rules?.mode = baseline.contextMode
+    return rules
+  }
+
   /// A plan leaves to the reader's local context what it was made for; another one misses text or reads
   /// it twice.
-  private func noteContext(_ planned: Int, read context: LocalContext?) {
-    if let context, let tokens = context.tokens, tokens - context.sinks == planned { return }
+  private func noteContext(_ planned: PlanParameters, read context: LocalContext?) {
+    let read = context.map { rules in rules.tokens.map { $0 - rules.sinks } ?? .max }
+    guard read != planned.contextTokens else { return }
     options.note(
-      "the plan is for a local context of \(planned) tokens (ml-index --context), "
-        + "which --context beside its sinks is not")
+      "the plan is for "
+        + (planned.contextTokens.map { "a local context of \($0) tokens (ml-index --context)" }
+          ?? "segments read alone")
+        + ", which --context beside its sinks is not")
   }
 
   private func provenance(_ census: ChunkCensus, _ plan: LoadedPlan?) throws -> Provenance? {

@@ -57,12 +57,8 @@ final class MemoryReading {
     let kept = try stored.map { try MemoryConfiguration(published: $0.parameters.configuration) }
     let outline = try ModelOutline(path: tool.modelOptions.model) { layerCount in
       guard tool.retriever != nil || trained != nil else { return nil }
-      return tool.modelOptions.memory(
-        layerCount: layerCount, chunkTokens: sizes.chunk, adapter: kept ?? trained,
-        layers: {
-          (kept ?? trained)?.retrievalLayers
-            ?? ModelOptions.everyFourth(from: $0, layerCount: layerCount)
-        })
+      return try tool.modelOptions.memory(
+        layerCount: layerCount, chunkTokens: sizes.chunk, adapter: kept ?? trained)
     }
     try checkedCacheBytes(sizes.context, outline.configuration)
     return try LoadedModel(

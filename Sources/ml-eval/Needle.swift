@@ -14,7 +14,7 @@ struct Needle: ParsableCommand {
     discussion: helpDiscussion(
       "For every length, depth and trial: the text is read segment by segment, each retrieving "
         + "from those before by the text before it; then comes the question, which retrieves by its "
-        + "own text and has nothing else of the text, but for --local-tokens. The answer is decoded greedily, and the key "
+        + "own text and has the end of the text in its context, as a segment has. The answer is decoded greedily, and the key "
         + "ranked by likelihood among ten. Trials have the same keys for every length and depth.",
       examples: [
         "ml-eval needle --model M.gguf --retriever R --lengths 4096 -o result.json",
@@ -44,11 +44,11 @@ struct Needle: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Last tokens of the text that stand before the question as local context too.",
+      "In place of a context: last tokens of the text that stand before the question.",
       valueName: "N"))
   var localTokens = 0
 
-  @Flag(help: "No memory: read the local context and the question alone.")
+  @Flag(help: "No memory: read the text beside its context alone, and the question.")
   var off = false
 
   @OptionGroup var modelOptions: ModelOptions
@@ -67,6 +67,9 @@ struct Needle: ParsableCommand {
     }
     guard (0...1 << 20).contains(localTokens) else {
       throw ValidationError("--local-tokens is \(localTokens), not in 0...\(1 << 20)")
+    }
+    if localTokens > 0, recall.contextOptions.context.map({ $0 != .none }) ?? false {
+      throw ValidationError("--local-tokens stands in place of --context")
     }
     guard (1...1 << 20).contains(segmentTokens), segmentTokens.isMultiple(of: recall.chunkTokens)
     else {
@@ -87,24 +90,24 @@ struct Needle: ParsableCommand {
     let output = try OutputFile(options.output, isBinary: false)
     let text = try haystack.map(readHaystack) ?? Array(NeedleTask.filler.utf8)
     let session = try RecallSession(
-      recall, modelOptions, usesMemory: !off, longest: max(segmentTokens, localTokens + 64),
-      options: options)
+      recall, modelOptions, usesMemory: !off, segmentTokens: segmentTokens,
+      promptTokens: localTokens + 256, hasLocalTokens: localTokens > 0, options: options)
     var asking = NeedleAsking(
       task: task, session: session, haystack: String(decoding: text, as: UTF8.self),
-      segmentTokens: segmentTokens, chunkTokens: recall.chunkTokens, localTokens: localTokens,
-      seed: options.seed)
+      chunkTokens: recall.chunkTokens, localTokens: localTokens, seed: options.seed)
     guard asking.hasFiller else { throw ToolError("\(haystack ?? "--haystack"): holds no text") }
     let answers = try asking.answers(
       lengths: lengths.numbers, depths: depths.numbers, trials: trials,
       progress: Progress(
         "tokens", total: lengths.numbers.reduce(0, +) * depths.numbers.count * trials,
-        quiet: options.quiet || off))
+        quiet: options.quiet || off && session.context == nil))
     let digest = text.withUnsafeBytes { Digest.of($0) }
     let result = try NeedleResult(
       toolVersion: toolVersion, task: task,
       model: .init(name: session.model.model.name, digest: session.model.model.digest),
       adapter: session.model.adapter.map { .init(name: $0.name, digest: $0.digest) },
-      memory: session.memory, segmentTokens: segmentTokens, localTokens: localTokens,
+      memory: session.memory, context: session.context, segmentTokens: segmentTokens,
+      localTokens: localTokens,
       haystack: digest.description,
       seed: Int(clamping: options.seed), answers: answers, seconds: cost.seconds,
       provenance: try provenance(digest))

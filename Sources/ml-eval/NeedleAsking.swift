@@ -6,7 +6,6 @@ import ToolSupport
 struct NeedleAsking {
   let task: NeedleTask
   let session: RecallSession
-  let segmentTokens: Int
   let chunkTokens: Int
   let localTokens: Int
   let seed: UInt64
@@ -18,12 +17,11 @@ struct NeedleAsking {
   var hasFiller: Bool { !haystack.isEmpty }
 
   init(
-    task: NeedleTask, session: RecallSession, haystack: String, segmentTokens: Int,
-    chunkTokens: Int, localTokens: Int, seed: UInt64
+    task: NeedleTask, session: RecallSession, haystack: String, chunkTokens: Int,
+    localTokens: Int, seed: UInt64
   ) {
     self.task = task
     self.session = session
-    self.segmentTokens = segmentTokens
     self.chunkTokens = chunkTokens
     self.localTokens = localTokens
     self.seed = seed
@@ -62,7 +60,7 @@ struct NeedleAsking {
     let longest = (endings.map(\.count).max() ?? 0) + 2
     var read = tokens
     let blocks = try session.read(
-      document.tokens, segmentTokens: segmentTokens, query: .previous, prompt: prompt,
+      document.tokens, query: .previous, prompt: prompt, goesOn: true,
       after: Array(document.tokens.suffix(localTokens)),
       continuation: longest, seed: seed << 32 | UInt64(number)
     ) {
@@ -77,6 +75,8 @@ struct NeedleAsking {
       length: length, depth: depth, trial: number, key: trial.key, answer: answer,
       isCorrect: trial.accepts(answer), rank: 1 + likelihoods.count { $0 > likelihoods[0] },
       wasRetrieved: session.memory == nil
-        ? nil : blocks.last?.neighbours.contains { chunks.contains($0) } ?? false)
+        ? nil
+        : blocks.last?.neighbours.contains { chunks.contains($0) } ?? false
+          || document.needle.upperBound > length - session.contextBefore)
   }
 }

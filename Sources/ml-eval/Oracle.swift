@@ -27,6 +27,8 @@ struct Oracle: ParsableCommand {
     help: ArgumentHelp("An adapter folder of ml-train or PEFT to apply.", valueName: "DIR"))
   var adapter: String?
 
+  @OptionGroup var contextOptions: ContextOptions
+
   @Option(help: ArgumentHelp("The plan to improve on (from ml-index).", valueName: "PLAN"))
   var plan: String
 
@@ -59,7 +61,9 @@ struct Oracle: ParsableCommand {
       provenance: options.provenance(
         earlier: loaded.provenance, inputs: chunks, omitting: ["--plan"]))
     let reader = try PlanReader(source: try InputFile(plan))
-    try search(model.decoder, input, reader, writer)
+    let context = try contextOptions.sliding(
+      planned: loaded.parameters.contextTokens, census: input.census, model: outline.configuration)
+    try search(model.decoder, input, context, reader, writer)
     while try reader.next() != nil {}
     try writer.finish(
       chunksDigest: input.census.digest, embeddingsDigest: reader.embeddingsDigest,
@@ -69,10 +73,12 @@ struct Oracle: ParsableCommand {
   }
 
   private func search(
-    _ decoder: Decoder, _ input: ChunkInput, _ reader: PlanReader, _ writer: PlanWriter
+    _ decoder: Decoder, _ input: ChunkInput, _ context: SlidingContext?, _ reader: PlanReader,
+    _ writer: PlanWriter
   ) throws {
     let planner = OraclePlanner(
       decoder, topK: reader.parameters.topK, segmentTokens: input.census.longestSegment,
+      context: context, heldBack: reader.parameters.heldBack,
       resets: reader.parameters.reset == "document", every: every)
     var lane = LaneReader(try input.open(), rows: 0..<input.census.rows)
     let progress = Progress("segments", total: input.census.segments, quiet: options.quiet)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Indexing
+import Modeling
 import Retrieval
 import ToolSupport
 
@@ -55,6 +56,8 @@ struct RecallOptions: ParsableArguments {
       valueName: "W"))
   var queryTokens: Int?
 
+  @OptionGroup var contextOptions: ContextOptions
+
   @Option(
     help: ArgumentHelp(
       "The tokenizer: a GGUF, tokenizer.json or SentencePiece file, or a folder. (default: the model's)",
@@ -79,6 +82,26 @@ struct RecallOptions: ParsableArguments {
       throw ValidationError(
         "--memory-tokens is \(memoryTokens), not in \(chunkTokens)...\(1 << 30)")
     }
+  }
+
+  /// What segments of so many tokens, and the prompt after them, are read beside.
+  ///
+  /// - Throws: `ToolError` where the context cannot hold a segment.
+  func context(
+    layout: RetrievalLayout?, segmentTokens: Int
+  ) throws -> SlidingContext? {
+    let rules = try contextOptions.rules(
+      planned: try ContextOptions.planned(
+        layout: layout, adapter: adapter, segmentTokens: segmentTokens))
+    guard let context = try rules?.sliding() else { return nil }
+    let planned = context.plannedTokens
+    guard planned >= segmentTokens, (planned - segmentTokens).isMultiple(of: chunkTokens) else {
+      throw ToolError.usage(
+        "--context is \(context.tokens)"
+          + (context.sinks > 0 ? ", \(planned) without its sinks" : "")
+          + ", not a segment (\(segmentTokens) tokens) and whole chunks of \(chunkTokens) more")
+    }
+    return context
   }
 
   private var optional: [(String, Int)] { queryTokens.map { [("query-tokens", $0)] } ?? [] }

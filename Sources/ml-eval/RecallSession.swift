@@ -14,25 +14,38 @@ struct RecallSession {
   /// What results say of the memory; nil: memory off.
   let memory: TaskMemory?
   let reader: PromptReader
+  /// What segments are read beside; nil: they are read alone.
+  let context: SlidingContext?
   /// The begin token where every text begins with it, else nothing.
   let begin: [Int32]
   private let tokenizer: any Tokenizer
   private let planner: DocumentPlanner?
   private let chunkTokens: Int
   private let queryTokens: Int
+  private let segmentTokens: Int
 
   /// - Parameters:
   ///   - usesMemory: false loads no retriever.
-  ///   - longest: tokens of a segment, or of a prompt where that is longer.
+  ///   - segmentTokens: of a forward pass over a text.
+  ///   - promptTokens: of a prompt with its continuation.
+  ///   - hasLocalTokens: prompts bring the text before them along, in place of a context.
   init(
-    _ recall: RecallOptions, _ modelOptions: ModelOptions, usesMemory: Bool, longest: Int,
-    options: CommonOptions
+    _ recall: RecallOptions, _ modelOptions: ModelOptions, usesMemory: Bool, segmentTokens: Int,
+    promptTokens: Int, hasLocalTokens: Bool = false, options: CommonOptions
   ) throws {
     guard !usesMemory || recall.select != .nearest || recall.retriever != nil else {
       throw ToolError.usage("--select nearest needs --retriever DIR")
     }
     let outline = try Self.outline(recall, modelOptions, usesMemory: usesMemory)
-    try checkedCacheBytes(longest, outline.configuration)
+    context =
+      hasLocalTokens
+      ? nil
+      : try recall.context(
+        layout: modelOptions.layout(of: outline, adapter: recall.adapter),
+        segmentTokens: segmentTokens)
+    let longest = max(segmentTokens, promptTokens)
+    try checkedCacheBytes(longest + (context?.tokens ?? 0), outline.configuration)
+    self.segmentTokens = segmentTokens
     let path = recall.tokenizer ?? modelOptions.model
     tokenizer = try TokenizerFiles.open(path: path)
     let identity = tokenizer.identity
@@ -45,7 +58,7 @@ struct RecallSession {
     model = try LoadedModel(
       outline, adapter: recall.adapter, residency: modelOptions.weights,
       compute: modelOptions.makeCompute(options))
-    reader = PromptReader(model.decoder, tokens: longest)
+    reader = PromptReader(model.decoder, tokens: longest, context: context)
     begin =
       try recall.bos ?? addsBeginToken(path) ? tokenizer.beginningOfSequence.map { [$0] } ?? [] : []
     chunkTokens = recall.chunkTokens
@@ -56,14 +69,17 @@ struct RecallSession {
         choice: recall.select, topK: recall.topK,
         capacity: MemorySettings.capacity(
           memoryTokens: recall.memoryTokens, chunkTokens: recall.chunkTokens),
-        eviction: recall.eviction, retriever: retriever, threads: options.threadCount) : nil
+        eviction: recall.eviction,
+        heldBack: context.map { ($0.plannedTokens - segmentTokens) / recall.chunkTokens } ?? 0,
+        retriever: retriever, threads: options.threadCount) : nil
     memory =
       usesMemory
       ? TaskMemory(
         selection: recall.select.rawValue, topK: recall.topK, memoryTokens: recall.memoryTokens,
         chunkTokens: recall.chunkTokens, eviction: recall.eviction.rawValue,
         queryTokens: queryTokens,
-        retriever: retriever.map { .init(name: $0.name, digest: $0.digest) }) : nil
+        retriever: retriever.map { .init(name: $0.name, digest: $0.digest) },
+        layout: model.decoder.memory?.layout(layerCount: model.decoder.layers.count)) : nil
   }
 
   private static func outline(
@@ -73,13 +89,13 @@ struct RecallSession {
     return try ModelOutline(path: modelOptions.model) { layerCount in
       // Gates and positions are the adapter's also where the memory is off.
       guard usesMemory || stored != nil else { return nil }
-      return modelOptions.memory(
-        layerCount: layerCount, chunkTokens: recall.chunkTokens, adapter: stored,
-        layers: {
-          stored?.retrievalLayers ?? ModelOptions.everyFourth(from: $0, layerCount: layerCount)
-        })
+      return try modelOptions.memory(
+        layerCount: layerCount, chunkTokens: recall.chunkTokens, adapter: stored)
     }
   }
+
+  /// The most tokens, beside the sinks, that the prompt has in its context: as many as a segment.
+  var contextBefore: Int { context.map { $0.plannedTokens - segmentTokens } ?? 0 }
 
   /// A text by itself, with the begin token where texts begin with it.
   func encode(_ text: String) -> [Int32] { begin + tokenizer.encode(text) }
@@ -101,26 +117,28 @@ struct RecallSession {
   /// Reads `document` into an empty memory, then the prompt, which retrieves from it.
   ///
   /// - Parameters:
-  ///   - segmentTokens: of a forward pass over the document.
   ///   - query: what a segment of the document asks for.
+  ///   - goesOn: the prompt goes on in the document, beside the context if there is one; else it is a
+  ///     text of its own, which finds all of the document in memory.
   ///   - local: tokens that stand before the prompt in its own segment, and ask nothing.
   ///   - seed: of random choice.
   ///   - progress: gets the tokens of each segment read.
   /// - Returns: the plan's blocks, the prompt's last; none with memory off.
   @discardableResult
   func read(
-    _ document: [Int32], segmentTokens: Int, query: QueryProtocol, prompt: [Int32],
+    _ document: [Int32], query: QueryProtocol, prompt: [Int32], goesOn: Bool,
     after local: [Int32] = [], continuation: Int, seed: UInt64, progress: (Int) -> Void = { _ in }
   ) throws -> [PlannedBlock] {
     let document = RecallDocument(
-      tokens: planner == nil ? [] : document, segmentTokens: segmentTokens,
+      tokens: planner == nil && (context == nil || !goesOn) ? [] : document,
+      segmentTokens: segmentTokens,
       chunkTokens: chunkTokens)
     var blocks: [PlannedBlock] = []
     if let planner, !document.segments.isEmpty {
       let texts = document.texts(query: query, queryTokens: queryTokens, prompt: prompt) {
         tokenizer.decodeText($0, skippingSpecialTokens: true)
       }
-      blocks = try planner.blocks(of: texts, seed: seed)
+      blocks = try planner.blocks(of: texts, endsBeforeLast: !goesOn, seed: seed)
     }
     reader.begin(
       blocks.reduce(into: RetrievalPlan()) { $0.append(row: $1.row, neighbours: $1.neighbours) })
@@ -128,7 +146,9 @@ struct RecallSession {
       try reader.read(segment)
       progress(segment.tokens.count)
     }
-    try reader.ask(document.prompt(local + prompt), continuation: continuation)
+    try reader.ask(
+      document.prompt(local + prompt), continuation: continuation,
+      after: goesOn ? contextBefore : 0)
     return blocks
   }
 }

@@ -110,7 +110,9 @@ struct ScoringRun {
           query: MemoryLabel.Query(rawValue: p.query) ?? .none, queryTokens: p.queryTokens,
           blockTokens: p.blockTokens, topK: p.topK, memoryTokens: p.memoryTokens,
           eviction: p.eviction, reset: p.reset, seed: Int(clamping: p.seed),
-          layout: model.decoder.memory, recentChunks: p.recentChunks,
+          layout: model.decoder.memory,
+          layoutName: model.decoder.memory?.layout(layerCount: model.decoder.layers.count),
+          recentChunks: p.recentChunks,
           contextTokens: p.contextTokens)
       }, context: context, ropeScaling: ropeScaling)
   }

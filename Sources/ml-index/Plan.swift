@@ -40,9 +40,16 @@ struct Plan: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The reader's ml-eval lm --context: a chunk enters the memory when it has left that. (default: "
-        + "the segment alone, so when its segment has ended)", valueName: "TOKENS"))
-  var context: Int?
+      "The reader's local context without its sinks: a chunk enters the memory when it has left that; "
+        + "none: the segment alone. (default: twice a segment, of --layout published none)",
+      valueName: "TOKENS|none"))
+  var context: PlannedContext?
+
+  @Option(
+    help: ArgumentHelp(
+      "The layout of the reader's memory, for what belongs to it: published is read without context, "
+        + "upper and all beside twice a segment. (default: all)", valueName: "NAME"))
+  var layout: PlannedLayout?
 
   @Option(
     help: ArgumentHelp(
@@ -64,8 +71,9 @@ struct Plan: ParsableCommand {
     let output = try OutputFile(options.output)
     let reader = try EmbeddingReader(sources: inputs, readsAhead: options.threadCount > 1)
     let chunkTokens = try tokensInChunk(reader.parameters)
-    try checkContext(reader.parameters, chunkTokens: chunkTokens)
-    let parameters = self.parameters(reader.parameters, chunkTokens: chunkTokens)
+    let parameters = self.parameters(
+      reader.parameters, chunkTokens: chunkTokens,
+      context: try contextTokens(reader.parameters, chunkTokens: chunkTokens))
     let writer = PlanWriter(
       sink: output, parameters: parameters,
       provenance: options.provenance(earlier: reader.provenance, inputs: embeddings))
@@ -115,24 +123,35 @@ struct Plan: ParsableCommand {
       seed: options.seed, alwaysRecent: recent, heldBack: heldBack)
   }
 
-  /// The context beside a whole segment is whole chunks, which `PlanParameters.heldBack` counts.
-  private func checkContext(_ given: EmbeddingParameters, chunkTokens: Int) throws {
-    guard let context else { return }
-    guard let segment = given.segmentTokens else {
+  /// Tokens of the reader's context, a segment and whole chunks, which `PlanParameters.heldBack` counts.
+  private func contextTokens(_ given: EmbeddingParameters, chunkTokens: Int) throws -> Int? {
+    let asked: Int
+    switch (context, given.segmentTokens) {
+    case (.some(.none), _): return nil
+    case (nil, let segment):
+      guard layout != .published, let segment else { return nil }
+      asked = 2 * segment
+    case (.tokens, nil):
       throw ToolError("--context: the embeddings do not say how long a segment is")
+    case (.tokens(let tokens), _): asked = tokens
     }
-    guard context >= segment, context <= 1 << 40, (context - segment) % chunkTokens == 0 else {
+    let segment = given.segmentTokens ?? 0
+    guard asked >= segment, (asked - segment) % chunkTokens == 0 else {
       throw ToolError.usage(
-        "--context is \(context), not a segment (\(segment) tokens) and whole chunks of "
-          + "\(chunkTokens) more")
+        "\(context == nil ? "the usual context" : "--context") is \(asked), not a segment "
+          + "(\(segment) tokens) and whole chunks of \(chunkTokens) more")
     }
+    return asked
   }
 
-  private func parameters(_ given: EmbeddingParameters, chunkTokens: Int) -> PlanParameters {
+  private func parameters(
+    _ given: EmbeddingParameters, chunkTokens: Int, context: Int?
+  ) -> PlanParameters {
     PlanParameters(
       topK: topK, memoryTokens: eviction == .none ? 0 : memoryTokens, eviction: eviction.rawValue,
       reset: reset.rawValue, select: select.rawValue, seed: options.seed, query: given.query,
       queryTokens: given.queryTokens, blockTokens: given.blockTokens, chunkTokens: chunkTokens,
-      segmentTokens: given.segmentTokens, recentChunks: recent, contextTokens: context)
+      segmentTokens: given.segmentTokens, recentChunks: recent, contextTokens: context,
+      layout: layout?.rawValue)
   }
 }

@@ -64,6 +64,7 @@ struct Stat: ParsableCommand {
     ]
     if plan.recentChunks > 0 { rules["recent_chunks"] = .integer(Int64(plan.recentChunks)) }
     if let context = plan.contextTokens { rules["context_tokens"] = .integer(Int64(context)) }
+    if let layout = plan.layout { rules["layout"] = .string(layout) }
     fields["plan"] = .object(rules)
     fields["provenance"] = try JSONValue(parsing: (chain ?? []).encoded)
     return JSONValue.object(fields).prettyEncoded + "\n"

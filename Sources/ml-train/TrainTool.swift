@@ -28,9 +28,8 @@ struct TrainTool: ParsableCommand {
     commandName: "run",
     abstract: "Train LoRA adapters over a chunk stream that follows a retrieval plan.",
     discussion: helpDiscussion(
-      "Stage 1 (warm-up) trains adapters in every layer and retrieves in all layers above the memory "
-        + "layer; stage 2 stands on stage 1's adapter, freezes the layers up to the memory layer and "
-        + "retrieves in the named layers. Every value of a stage is an option's default.",
+      "Stage 1 (warm-up) trains adapters in every layer; stage 2 stands on stage 1's adapter and "
+        + "freezes the layers up to the memory layer. Every value of a stage is an option's default.",
       examples: examples, extraCodes: extraCodes))
 
   static let examples = [
@@ -128,9 +127,10 @@ struct TrainTool: ParsableCommand {
   private func outline(_ census: ChunkCensus) throws -> ModelOutline {
     let stored = try adapter.flatMap { try LoadedModel.memory(ofAdapter: $0) }
     return try ModelOutline(path: modelOptions.model) { layerCount in
-      modelOptions.memory(
+      try modelOptions.memory(
         layerCount: layerCount, chunkTokens: census.parameters.chunkTokens, adapter: stored,
-        layers: { training.retrievalLayers(from: $0, layerCount: layerCount) })
+        standard: .upper,
+        layers: { training.retrievalLayers(of: $0, from: $1, layerCount: layerCount) })
     }
   }
 

@@ -84,12 +84,14 @@ struct TrainingArguments: ParsableArguments {
     _ = try extras()
   }
 
-  /// Stage 1 retrieves in every layer above the memory layer, stage 2 in every fourth from it on.
-  func retrievalLayers(from memoryLayer: Int, layerCount: Int) -> [Int] {
-    stage == 1
+  /// The layers that a stage reads memory in: the layout's, but of the published one stage 1 reads in
+  /// every layer above the memory layer.
+  func retrievalLayers(of layout: RetrievalLayout, from memoryLayer: Int, layerCount: Int) -> [Int]
+  {
+    layout == .published && stage == 1
       // A layer that the model lacks is refused later; here it may be any number.
       ? Array(max(0, min(memoryLayer, layerCount - 2) + 1)..<layerCount)
-      : ModelOptions.everyFourth(from: memoryLayer, layerCount: layerCount)
+      : layout.retrievalLayers(from: memoryLayer, layerCount: layerCount)
   }
 
   /// - Parameters:

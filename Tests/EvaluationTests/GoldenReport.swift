@@ -67,13 +67,13 @@ let goldenReport = """
 
   ## Systems
 
-  | system | model | adapter | k | memory tokens | eviction | reset | query tokens | block tokens | seed | keys and values of | read by layers | positions |
-  | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-  | base, memory off | tiny `aaaabbbbcccc` | — | — | — | — | — | — | — | — | — | — | — |
-  | trained, memory off | tiny `aaaabbbbcccc` | stage2 `stage2-diges` | — | — | — | — | — | — | — | — | — | — |
-  | trained, random | tiny `aaaabbbbcccc` | stage2 `stage2-diges` | 8 | 32768 | counter | document | — | 1024 | 3 | — | — | — |
-  | trained, retrieved (previous) | tiny `aaaabbbbcccc` | stage2 `stage2-diges` | 8 | 32768 | counter | document | 1024 | 1024 | — | — | — | — |
-  | trained, retrieved (current) | tiny `aaaabbbbcccc` | stage2 `stage2-diges` | 8 | 32768 | counter | document | 1024 | 1024 | — | — | — | — |
+  | system | model | adapter | k | memory tokens | eviction | reset | query tokens | block tokens | seed | layout | keys and values of | read by layers | positions |
+  | --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+  | base, memory off | tiny `aaaabbbbcccc` | — | — | — | — | — | — | — | — | — | — | — | — |
+  | trained, memory off | tiny `aaaabbbbcccc` | stage2 `stage2-diges` | — | — | — | — | — | — | — | — | — | — | — |
+  | trained, random | tiny `aaaabbbbcccc` | stage2 `stage2-diges` | 8 | 32768 | counter | document | — | 1024 | 3 | — | — | — | — |
+  | trained, retrieved (previous) | tiny `aaaabbbbcccc` | stage2 `stage2-diges` | 8 | 32768 | counter | document | 1024 | 1024 | — | — | — | — | — |
+  | trained, retrieved (current) | tiny `aaaabbbbcccc` | stage2 `stage2-diges` | 8 | 32768 | counter | document | 1024 | 1024 | — | — | — | — | — |
 
   ## Provenance
 

@@ -111,7 +111,8 @@ final class OracleTests: XCTestCase {
         let result = try runTool(tool, arguments + ["-q"], currentFolder: folder)
         XCTAssertEqual(result.status, 0, result.standardError)
       }
-      let lm = ["--model", folder, "--memory-layer", "0", "--retrieval-layers", "0,1"]
+      // Beside a context of two segments, as is usual.
+      let lm = ["--model", folder, "--layout", "all"]
       let tokenizer = try cachedModel("smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
       try run(
         "ml-chunk",

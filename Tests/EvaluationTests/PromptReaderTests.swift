@@ -94,6 +94,53 @@ final class PromptReaderTests: XCTestCase {
     }
   }
 
+  /// Segments and a prompt beside a context: the same as one cache over all of them, trimmed by hand.
+  func testLikelihoodsBesideAContext() throws {
+    let decoder = try decoder(
+      MemoryConfiguration(
+        memoryLayer: 0, retrievalLayers: [0, 1, 2, 3], positions: .continual, source: .own,
+        chunkTokens: 4))
+    let texts: [[Int32]] = [[1, 2, 3, 4], [6, 5, 4, 3], [9, 8, 7, 6], [11, 12, 13, 14]]
+    let reads = [[], [], [0], [0, 1], [1]]
+    var plan = RetrievalPlan()
+    for (row, chunks) in reads.enumerated() { plan.append(row: row, neighbours: chunks) }
+    let reader = PromptReader(
+      decoder, tokens: 12, context: SlidingContext(tokens: 9, sinks: 1))
+
+    for before in [4, 0] {
+      reader.begin(plan)
+      for (row, text) in texts.enumerated() { try reader.read(segment(text, row: row)) }
+      try reader.ask(segment(prompt, row: 4), continuation: 4, after: before)
+
+      let pass = DecoderPass(decoder, maximumTokens: 12)
+      let cache = LocalCache(decoder, capacity: 32)
+      var chunks: [MemoryChunk] = []
+      for (row, text) in texts.enumerated() {
+        // Nine tokens are the first, four before the segment, and the segment.
+        if cache.count > 5 { cache.remove(1..<cache.count - 4) }
+        pass.forward(
+          Segment(
+            tokens: text, targets: Segment.shifted(text),
+            blocks: [.init(queries: 0..<4, chunks: reads[row].map { chunks[$0] })]), cache: cache)
+        chunks.append(pass.memoryChunk(0..<4))
+      }
+      cache.remove(before == 0 ? 0..<cache.count : 1..<cache.count - before)
+      let start = cache.count
+      let expected = endings.map { ending in
+        defer { cache.remove(start..<cache.count) }
+        let tokens = prompt + ending
+        var targets = Segment.shifted(tokens)
+        for position in 0..<prompt.count - 1 { targets[position] = -1 }
+        pass.forward(
+          Segment(
+            tokens: tokens, targets: targets,
+            blocks: [.init(queries: 0..<tokens.count, chunks: [chunks[1]])]), cache: cache)
+        return -pass.losses(targets).reduce(0, +)
+      }
+      expectClose(reader.logLikelihoods(of: endings), expected)
+    }
+  }
+
   /// Greedy decoding takes what a pass over everything so far finds likeliest, and can be repeated.
   func testGreedy() throws {
     let decoder = try decoder(nil)

@@ -35,18 +35,18 @@ final class ReportBookTests: XCTestCase {
     return try files.map { try ReportInput(name: $0, contents: Array($1.utf8)) }
   }
 
-  /// Of language models alone, the first part is the report that it always was.
+  /// Of language models alone, what memory brings stands before the report.
   func testLanguageModelsAlone() throws {
     let entries = try Samples.entries()
     let book = try ReportBook(entries.map { .languageModel($0) }, title: "T")
     let parts = book.parts(stem: "r", commands: ["make"])
-    XCTAssertEqual(parts.count, 1)
+    XCTAssertEqual(parts.count, 2)
     let report = try Report(entries, title: "T")
     XCTAssertEqual(
-      parts[0].markdown,
+      parts[1].markdown,
       report.markdown(figure: "r.svg", differences: "r-differences.svg", commands: ["make"]))
-    XCTAssertEqual(parts[0].figures.map(\.address), ["r.svg", "r-differences.svg"])
-    XCTAssertEqual(parts[0].figures[0].svg, report.figure())
+    XCTAssertEqual(parts[1].figures.map(\.address), ["r.svg", "r-differences.svg"])
+    XCTAssertEqual(parts[1].figures[0].svg, report.figure())
   }
 
   /// Sets of texts stand side by side, each system by one name, and then one by one.
@@ -68,10 +68,13 @@ final class ReportBookTests: XCTestCase {
     let parts = book.parts(stem: "r", commands: ["make x"])
     XCTAssertEqual(
       parts.map { String($0.markdown.prefix { $0 != "\n" }) },
-      ["# Books", "# pg19", "# proofs", "# Where the numbers come from"])
+      ["# What memory brings", "# Books", "# pg19", "# proofs", "# Where the numbers come from"])
     XCTAssertEqual(
       parts.flatMap(\.figures).map(\.address),
-      ["r-sets.svg", "r.svg", "r-differences.svg", "r-2.svg", "r-2-differences.svg"])
+      [
+        "r-answer.svg", "r-sets.svg", "r.svg", "r-differences.svg", "r-2.svg",
+        "r-2-differences.svg",
+      ])
     for line in [
       "| texts | chunks | protocol | documents | tokens | scored tokens | words | bytes |",
       "| proofs | `bb` | stream | 2 | 1,029 | 5 | 5 | 10 |",
@@ -80,11 +83,11 @@ final class ReportBookTests: XCTestCase {
       "| trained: retrieved (previous) − random | documents | **-0.3000 [-0.3750, -0.2500]** |"
         + " **-0.3000 [-0.3750, -0.2500]** |",
     ] {
-      XCTAssertTrue(parts[0].markdown.contains(line), "\(line)\n\(parts[0].markdown)")
+      XCTAssertTrue(parts[1].markdown.contains(line), "\(line)\n\(parts[1].markdown)")
     }
-    XCTAssertTrue(parts[1].markdown.contains("## By position"))
-    XCTAssertFalse(parts[1].markdown.contains("## Systems"))
-    let last = parts[3].markdown
+    XCTAssertTrue(parts[2].markdown.contains("## By position"))
+    XCTAssertFalse(parts[2].markdown.contains("## Systems"))
+    let last = parts[4].markdown
     XCTAssertEqual(last.ranges(of: "| trained, random | tiny").count, 1)
     XCTAssertEqual(last.ranges(of: "| trained, random | c.json |").count, 2)
     XCTAssertTrue(last.contains("make x"))
@@ -100,27 +103,29 @@ final class ReportBookTests: XCTestCase {
     XCTAssertEqual(
       headings,
       [
-        "# All", "# In-context learning: sst-2", "# Retrieval tests", "# Retrieval plans",
+        "# What memory brings", "# All", "# In-context learning: sst-2", "# Retrieval tests",
+        "# Retrieval plans",
         "# Training", "# Where the numbers come from",
       ])
     XCTAssertEqual(
       parts.flatMap(\.figures).map(\.address),
       [
-        "r.svg", "r-differences.svg", "r-icl-sst-2-prefix.svg", "r-icl-sst-2-likelihood.svg",
+        "r-answer.svg", "r.svg", "r-differences.svg", "r-icl-sst-2-prefix.svg",
+        "r-icl-sst-2-likelihood.svg",
         "r-needle-1-correct.svg",
         "r-needle-1-first.svg", "r-needle-1-retrieved.svg", "r-hit-age.svg",
         "r-hits-per-chunk.svg", "r-since-eviction.svg", "r-loss.svg", "r-learning-rate.svg",
         "r-gradient-norm.svg",
       ])
     XCTAssertTrue(
-      parts[1].markdown.contains("| base, nearest | 4 | 2 | prefix | 75.00 ± 25.00 | — | 2 |"))
+      parts[2].markdown.contains("| base, nearest | 4 | 2 | prefix | 75.00 ± 25.00 | — | 2 |"))
     XCTAssertTrue(
-      parts[3].markdown.contains(
+      parts[4].markdown.contains(
         "| plan.json | nearest, previous | `00ff00ff00ff` | 9 | 40 | 64 | 46.88 | 0.63 |"))
-    XCTAssertTrue(parts[3].markdown.contains("| 10.00 |"))
-    XCTAssertTrue(parts[4].markdown.contains("| stage2.jsonl | 2 | 2,046 | 3.5000 | 3.2500 |"))
-    XCTAssertFalse(parts[0].markdown.contains("## Provenance"))
-    let last = parts[5].markdown
+    XCTAssertTrue(parts[4].markdown.contains("| 10.00 |"))
+    XCTAssertTrue(parts[5].markdown.contains("| stage2.jsonl | 2 | 2,046 | 3.5000 | 3.2500 |"))
+    XCTAssertFalse(parts[1].markdown.contains("## Provenance"))
+    let last = parts[6].markdown
     for line in ["## Systems", "| plan.json | 2 |", "2: ml-index  # 9"] {
       XCTAssertTrue(last.contains(line), "\(line) in:" + last)
     }
@@ -152,8 +157,8 @@ final class ReportBookTests: XCTestCase {
     XCTAssertFalse(page.contains("<script"))
     let addresses = page.ranges(of: "://").count
     XCTAssertEqual(addresses, page.ranges(of: "xmlns=\"http://www.w3.org/2000/svg\"").count)
-    XCTAssertEqual(page.ranges(of: "<svg").count, 13)
-    XCTAssertEqual(page.ranges(of: "<figure").count, 13)
+    XCTAssertEqual(page.ranges(of: "<svg").count, 14)
+    XCTAssertEqual(page.ranges(of: "<figure").count, 14)
     XCTAssertTrue(page.contains("<strong>"), "bold differences")
     XCTAssertTrue(page.contains("<code>make x"), "commands")
     XCTAssertFalse(page.contains("| ---"))

@@ -74,14 +74,15 @@ final class WindowChainTests: XCTestCase {
     try run(
       "ml-index",
       [
-        "--top-k", "3", "--memory-tokens", "128", "--eviction", "fifo", "--reset", reset, "-o",
-        "plan.mls", "embeddings.mls",
+        "--layout", "published", "--top-k", "3", "--memory-tokens", "128", "--eviction", "fifo",
+        "--reset", reset, "-o", "plan.mls", "embeddings.mls",
       ], in: folder)
     try run(
       "ml-eval",
       [
-        "lm", "--model", folder, "--memory-layer", "0", "--retrieval-layers", "0,1", "--protocol",
-        "window", "--plan", "plan.mls", "--scores", "scores.mls", "-o", "result.json",
+        "lm", "--model", folder, "--layout", "published", "--memory-layer", "0",
+        "--retrieval-layers", "0,1", "--protocol", "window", "--plan", "plan.mls", "--scores",
+        "scores.mls", "-o", "result.json",
         "windows.mls",
       ], in: folder)
     return try LanguageModelResult(json: JSONValue(parsing: readBytes(folder + "/result.json")))

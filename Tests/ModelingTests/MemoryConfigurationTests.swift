@@ -36,6 +36,37 @@ final class MemoryConfigurationTests: XCTestCase {
     }
   }
 
+  /// Each layout is known again by what it sets, and nothing else is taken for it.
+  func testLayoutsByName() {
+    func configuration(_ layout: RetrievalLayout, of count: Int, from layer: Int)
+      -> MemoryConfiguration
+    {
+      MemoryConfiguration(
+        memoryLayer: layer,
+        retrievalLayers: layout.retrievalLayers(from: layer, layerCount: count),
+        positions: layout.positions, source: layout.source)
+    }
+    for count in [1, 2, 26, 30] {
+      for layout in RetrievalLayout.allCases {
+        let layer = layout.memoryLayer(layerCount: count)
+        let memory = configuration(layout, of: count, from: layer)
+        XCTAssertNoThrow(try memory.validate(layerCount: count))
+        // Of one layer, upper is all.
+        let expected = layout == .upper && count == 1 ? .all : layout
+        XCTAssertEqual(memory.layout(layerCount: count), expected, "\(layout) of \(count)")
+      }
+    }
+    XCTAssertEqual(
+      configuration(.published, of: 26, from: 13).retrievalLayers, [13, 17, 21, 25])
+    XCTAssertEqual(configuration(.upper, of: 30, from: 20).layout(layerCount: 30), .upper)
+    var other = configuration(.all, of: 30, from: 0)
+    other.retrievalLayers.removeFirst()
+    XCTAssertNil(other.layout(layerCount: 30))
+    other = configuration(.all, of: 30, from: 0)
+    other.positions = .zero
+    XCTAssertNil(other.layout(layerCount: 30))
+  }
+
   func testLayersMustExist() throws {
     func validate(_ memoryLayer: Int, _ layers: [Int]) -> String {
       do {

@@ -113,7 +113,7 @@ struct TinyTraining {
     [
       "--stage", "1", "--model", model, "--plan", plan, "-o", folder + "/" + output,
       "--lora-rank", "4", "--lora-dropout", "0.1", "--learning-rate", "1e-2", "--warmup-steps", "2",
-      "--schedule", "cosine", "--accumulation", "1", "--memory-layer", "1",
+      "--schedule", "cosine", "--accumulation", "1", "--layout", "published", "--memory-layer", "1",
     ] + more + [chunks]
   }
 

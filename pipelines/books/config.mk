@@ -50,6 +50,8 @@ RESET := document
 # chosen from all of the text.
 TRAIN_PLAN := --recent 4 --memory-tokens 65536
 
+# The published layout but for the source: segments are read alone.
+LAYOUT := published
 # The published depths of 30 layers. Each retrieval layer reads keys and values of its own: with those of one
 # layer for all, any chunk of the book helps as much as the retrieved one.
 MEMORY_LAYER := 15

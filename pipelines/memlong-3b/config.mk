@@ -94,7 +94,8 @@ RESET := never
 
 # --- Model and training ----------------------------------------------------------------------
 
-# As published, counted from 0.
+# As published, counted from 0: one memory layer feeds four, and segments are read alone.
+LAYOUT := published
 MEMORY_LAYER := 13
 RETRIEVAL_LAYERS := 13,17,21,25
 # As described, and in the published stage 2. (Its stage 1 sets none and gets `continual`, but without a

@@ -7,9 +7,11 @@ include pipelines/demo/config.mk
 
 # One novel each, three short segments.
 TRAIN := emma
-EVAL := persuasion
+EVAL_SETS := tiny
+EVAL.tiny := persuasion
 TRAIN_TOKENS := 768
 EVAL_TOKENS := 768
+persuasion.options :=
 
 # Short chunks and segments, so that a few hundred tokens fill a memory.
 CHUNK_TOKENS := 32
@@ -20,3 +22,6 @@ BLOCK_TOKENS := 128
 # Eight chunks of capacity: the second segment evicts.
 TOP_K := 2
 MEMORY_TOKENS := 256
+
+EVALUATE := $(call each,base trained,off recent random previous current)
+NEEDLE :=

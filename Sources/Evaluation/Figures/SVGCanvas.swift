@@ -37,6 +37,16 @@ struct SVGCanvas {
     lines.append("<path class=\"curve\" stroke=\"\(colour)\" d=\"\(path)\"/>")
   }
 
+  /// A square on its point, hollow or filled.
+  mutating func mark(x: Double, y: Double, colour: String, isFilled: Bool) {
+    let path =
+      "M\(fixed(x - 6, 1)) \(fixed(y, 1))L\(fixed(x, 1)) \(fixed(y - 6, 1))"
+      + "L\(fixed(x + 6, 1)) \(fixed(y, 1))L\(fixed(x, 1)) \(fixed(y + 6, 1))Z"
+    // A style, since the sheet leaves curves unfilled.
+    let fill = isFilled ? " style=\"fill:\(colour)\"" : " style=\"fill:none\""
+    lines.append("<path class=\"curve\" stroke=\"\(colour)\"\(fill) d=\"\(path)\"/>")
+  }
+
   /// The axis of values at the left of a plot, with lines across.
   mutating func valueAxis(
     _ scale: ChartScale, left: Double, right: Double, top: Double, bottom: Double

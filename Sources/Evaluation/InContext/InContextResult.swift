@@ -1,3 +1,4 @@
+import Modeling
 import Safetensors
 
 #if canImport(Glibc)
@@ -18,10 +19,12 @@ public struct TaskMemory: Equatable, Sendable {
   public var queryTokens: Int
   /// nil for controls.
   public var retriever: SystemLabel.Identity?
+  /// The name of which layers keep and read it, where that has one.
+  public var layout: RetrievalLayout?
 
   public init(
     selection: String, topK: Int, memoryTokens: Int, chunkTokens: Int, eviction: String,
-    queryTokens: Int, retriever: SystemLabel.Identity?
+    queryTokens: Int, retriever: SystemLabel.Identity?, layout: RetrievalLayout? = nil
   ) {
     self.selection = selection
     self.topK = topK
@@ -30,6 +33,7 @@ public struct TaskMemory: Equatable, Sendable {
     self.eviction = eviction
     self.queryTokens = queryTokens
     self.retriever = retriever
+    self.layout = layout
   }
 }
 
@@ -80,6 +84,8 @@ public struct InContextResult: Equatable, Sendable {
   public var adapter: SystemLabel.Identity?
   /// nil: memory off, every run without demonstrations in memory.
   public var memory: TaskMemory?
+  /// What the texts in memory were read beside; nil: each chunk was read alone.
+  public var context: SlidingContext?
   public var train: DataFile
   public var test: DataFile
   /// Whether each text begins with the tokenizer's begin token.
@@ -95,7 +101,8 @@ public struct InContextResult: Equatable, Sendable {
   /// - Throws: ``ResultError`` where a run does not fit the items and labels, or is there twice.
   public init(
     toolVersion: String, task: InContextTask, model: SystemLabel.Identity,
-    adapter: SystemLabel.Identity?, memory: TaskMemory?, train: DataFile, test: DataFile,
+    adapter: SystemLabel.Identity?, memory: TaskMemory?, context: SlidingContext? = nil,
+    train: DataFile, test: DataFile,
     addsBeginToken: Bool, drawn: [Int]? = nil, targets: [Int], runs: [InContextRun],
     seconds: Double? = nil,
     provenance: JSONValue = .null
@@ -105,6 +112,7 @@ public struct InContextResult: Equatable, Sendable {
     self.model = model
     self.adapter = adapter
     self.memory = memory
+    self.context = context
     self.train = train
     self.test = test
     self.addsBeginToken = addsBeginToken

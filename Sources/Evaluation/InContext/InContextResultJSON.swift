@@ -1,3 +1,4 @@
+import Modeling
 import Safetensors
 
 extension InContextResult {
@@ -14,9 +15,7 @@ extension InContextResult {
       "tool": .object(["name": .string("ml-eval"), "version": .string(toolVersion)]),
       "task": .string(task.rawValue), "template": .string(task.template.text),
       "labels": .array(task.labels.map { .string($0) }),
-      "system": .object([
-        "model": model.json, "adapter": adapter?.json ?? .null, "memory": memory?.json ?? .null,
-      ]),
+      "system": taskSystem(model, adapter, memory, context),
       "data": .object(["train": train.json, "test": test.json]),
       "adds_begin_token": .bool(addsBeginToken), "items": .integer(Int64(targets.count)),
       "drawn": drawn.map { .array($0.map { .integer(Int64($0)) }) } ?? .null,
@@ -52,6 +51,7 @@ extension InContextResult {
       model: try SystemLabel.Identity(fields: try system.object("model")),
       adapter: try system.optionalObject("adapter").map(SystemLabel.Identity.init(fields:)),
       memory: try system.optionalObject("memory").map(TaskMemory.init(fields:)),
+      context: try SlidingContext(ofSystem: system),
       train: try DataFile(fields: try data.object("train")),
       test: try DataFile(fields: try data.object("test")),
       addsBeginToken: try root.boolean("adds_begin_token"),
@@ -123,14 +123,41 @@ extension InContextRun {
   }
 }
 
+/// Whom a task's questions were put to.
+func taskSystem(
+  _ model: SystemLabel.Identity, _ adapter: SystemLabel.Identity?, _ memory: TaskMemory?,
+  _ context: SlidingContext?
+) -> JSONValue {
+  var fields: [String: JSONValue] = [
+    "model": model.json, "adapter": adapter?.json ?? .null, "memory": memory?.json ?? .null,
+  ]
+  fields["context"] = context.map {
+    .object(["tokens": .integer(Int64($0.tokens)), "sinks": .integer(Int64($0.sinks))])
+  }
+  return .object(fields)
+}
+
+extension SlidingContext {
+  /// nil where the system read segments alone.
+  init?(ofSystem system: FieldReader) throws {
+    guard system.has("context") else { return nil }
+    let fields = try system.object("context")
+    self.init(
+      tokens: try fields.integer("tokens", in: 1...Int(Int32.max)),
+      sinks: try fields.integer("sinks", in: 0...Int(Int32.max)))
+  }
+}
+
 extension TaskMemory {
   var json: JSONValue {
-    [
+    var fields: [String: JSONValue] = [
       "select": .string(selection), "top_k": .integer(Int64(topK)),
       "memory_tokens": .integer(Int64(memoryTokens)), "chunk_tokens": .integer(Int64(chunkTokens)),
       "eviction": .string(eviction), "query_tokens": .integer(Int64(queryTokens)),
       "retriever": retriever?.json ?? .null,
     ]
+    fields["layout"] = layout.map { .string($0.rawValue) }
+    return .object(fields)
   }
 
   init(fields: FieldReader) throws {
@@ -141,6 +168,7 @@ extension TaskMemory {
       chunkTokens: try fields.integer("chunk_tokens", in: counts),
       eviction: try fields.string("eviction"),
       queryTokens: try fields.integer("query_tokens", in: counts),
-      retriever: try fields.optionalObject("retriever").map(SystemLabel.Identity.init(fields:)))
+      retriever: try fields.optionalObject("retriever").map(SystemLabel.Identity.init(fields:)),
+      layout: fields.has("layout") ? try fields.choice("layout") : nil)
   }
 }

@@ -1,3 +1,4 @@
+import Modeling
 import Safetensors
 
 /// One question asked.
@@ -38,7 +39,7 @@ public struct NeedleResult: Equatable, Sendable {
   public static let convention =
     "correct: the greedy continuation is the key, digits exactly; rank: of the key's summed "
     + "log-likelihood among \(NeedleTrial.candidates) keys, 1 the best; retrieved: the question "
-    + "read a chunk that holds a token of the needle"
+    + "read a chunk that holds a token of the needle, from memory or in its context"
 
   /// What a matrix shows.
   public enum Measure: String, CaseIterable, Sendable {
@@ -54,6 +55,8 @@ public struct NeedleResult: Equatable, Sendable {
   public var adapter: SystemLabel.Identity?
   /// nil: memory off.
   public var memory: TaskMemory?
+  /// What segments and question were read beside; nil: each alone.
+  public var context: SlidingContext?
   public var segmentTokens: Int
   /// Tokens of the text before the question in its own segment.
   public var localTokens: Int
@@ -66,8 +69,8 @@ public struct NeedleResult: Equatable, Sendable {
 
   public init(
     toolVersion: String, task: NeedleTask, model: SystemLabel.Identity,
-    adapter: SystemLabel.Identity?, memory: TaskMemory?, segmentTokens: Int, localTokens: Int = 0,
-    haystack: String,
+    adapter: SystemLabel.Identity?, memory: TaskMemory?, context: SlidingContext? = nil,
+    segmentTokens: Int, localTokens: Int = 0, haystack: String,
     seed: Int, answers: [NeedleAnswer], seconds: Double? = nil, provenance: JSONValue = .null
   ) throws {
     guard !answers.isEmpty else { throw ResultError("answers: there is none") }
@@ -76,6 +79,7 @@ public struct NeedleResult: Equatable, Sendable {
     self.model = model
     self.adapter = adapter
     self.memory = memory
+    self.context = context
     self.segmentTokens = segmentTokens
     self.localTokens = localTokens
     self.haystack = haystack
@@ -121,9 +125,7 @@ extension NeedleResult {
       "schema": .string(Self.schema), "schema_version": .integer(Int64(Self.schemaVersion)),
       "tool": .object(["name": .string("ml-eval"), "version": .string(toolVersion)]),
       "task": .string(task.rawValue),
-      "system": .object([
-        "model": model.json, "adapter": adapter?.json ?? .null, "memory": memory?.json ?? .null,
-      ]),
+      "system": taskSystem(model, adapter, memory, context),
       "segment_tokens": .integer(Int64(segmentTokens)),
       "local_tokens": .integer(Int64(localTokens)), "haystack_digest": .string(haystack),
       "seed": .integer(Int64(seed)),
@@ -148,6 +150,7 @@ extension NeedleResult {
       model: try SystemLabel.Identity(fields: try system.object("model")),
       adapter: try system.optionalObject("adapter").map(SystemLabel.Identity.init(fields:)),
       memory: try system.optionalObject("memory").map(TaskMemory.init(fields:)),
+      context: try SlidingContext(ofSystem: system),
       segmentTokens: try root.integer("segment_tokens", in: 1...1 << 30),
       localTokens: try root.integer("local_tokens", in: 0...1 << 30),
       haystack: try root.string("haystack_digest"), seed: try root.integer("seed"),

@@ -1,10 +1,12 @@
+import Modeling
+
 /// Accuracies of one task, all systems and settings.
 func inContextPart(_ results: [(name: String, result: InContextResult)], stem: String?)
   -> ReportPart
 {
   let first = results[0].result
-  let labels = systemLabels(
-    results.map { ($0.name, $0.result.model, $0.result.adapter, $0.result.memory) })
+  let systems = results.map { $0.result.taskSystem }
+  let labels = systemLabels(zip(results, systems).map { ($0.name, $1) })
   let labelled = zip(labels, results.map(\.result)).map { (label: $0, result: $1) }
   var part = ReportPart(
     markdown: "# In-context learning: \(first.task.rawValue)\n\n"
@@ -18,39 +20,56 @@ func inContextPart(_ results: [(name: String, result: InContextResult)], stem: S
       chart(labelled, rule).svg, stem: stem, "icl-\(first.task.rawValue)-\(rule.rawValue)",
       "Accuracy by the \(rule.rawValue) rule")
   }
-  part.markdown += taskSystems(
-    labels, results.map { ($0.result.model, $0.result.adapter, $0.result.memory) })
+  part.markdown += taskSystems(labels, systems)
   return part
 }
 
+/// Whom a task's questions were put to.
+struct TaskSystem {
+  var model: SystemLabel.Identity
+  var adapter: SystemLabel.Identity?
+  var memory: TaskMemory?
+  var context: SlidingContext?
+
+  /// `context 2052 + 4 sinks`
+  var contextName: String? {
+    context.map { LocalContext(tokens: $0.tokens, sinks: $0.sinks).name }
+  }
+}
+
+extension InContextResult {
+  fileprivate var taskSystem: TaskSystem {
+    TaskSystem(model: model, adapter: adapter, memory: memory, context: context)
+  }
+}
+
 /// What was asked, and the memory that it was asked with.
-func taskSystems(
-  _ labels: [String],
-  _ systems: [(
-    model: SystemLabel.Identity, adapter: SystemLabel.Identity?, memory: TaskMemory?
-  )]
-) -> String {
+func taskSystems(_ labels: [String], _ systems: [TaskSystem]) -> String {
   func named(_ identity: SystemLabel.Identity?) -> String {
     identity.map { "\(markdownText($0.name)) \(code(shortDigest($0.digest)))" } ?? "—"
   }
   let header = [
-    "system", "model", "adapter", "retriever", "selects", "k", "chunk tokens", "memory tokens",
-    "eviction", "query tokens",
+    "system", "model", "adapter", "context", "layout", "retriever", "selects", "k", "chunk tokens",
+    "memory tokens", "eviction", "query tokens",
   ]
   let rows = zip(labels, systems).map { label, system in
-    let own = [markdownText(label), named(system.model), named(system.adapter)]
+    let own = [
+      markdownText(label), named(system.model), named(system.adapter),
+      system.contextName ?? "segments alone",
+    ]
     guard let memory = system.memory else {
       return own + Array(repeating: "—", count: header.count - own.count)
     }
     return own + [
-      named(memory.retriever), markdownText(memory.selection), "\(memory.topK)",
+      memory.layout?.rawValue ?? "—", named(memory.retriever), markdownText(memory.selection),
+      "\(memory.topK)",
       "\(memory.chunkTokens)", grouped(memory.memoryTokens), markdownText(memory.eviction),
       "\(memory.queryTokens)",
     ]
   }
   return
     "\n## Systems\n\nThe memory is emptied before each question; the question asks it for itself."
-    + "\n\n" + markdownTable(header, rows, firstNumber: 5)
+    + "\n\n" + markdownTable(header, rows, firstNumber: 7)
 }
 
 private let inContextNotes =
@@ -61,16 +80,18 @@ private let inContextNotes =
 
   """
 
-/// `base, nearest`; the file's name where that does not tell two apart.
-func systemLabels(
-  _ systems: [(
-    name: String, model: SystemLabel.Identity, adapter: SystemLabel.Identity?, memory: TaskMemory?
-  )]
-) -> [String] {
-  let hasSeveralModels = systems.contains { $0.model != systems[0].model }
-  let labels = systems.map { system in
+/// `base, nearest`, and the layout or the context where systems differ in it; the file's name where that
+/// does not tell two apart.
+func systemLabels(_ systems: [(name: String, system: TaskSystem)]) -> [String] {
+  let all = systems.map(\.system)
+  let hasSeveralModels = all.contains { $0.model != all[0].model }
+  let hasSeveralLayouts = Set(all.compactMap { $0.memory?.layout }).count > 1
+  let hasSeveralContexts = Set(all.map(\.contextName)).count > 1
+  let labels = all.map { system in
     (hasSeveralModels ? system.model.name + " " : "") + (system.adapter?.name ?? "base")
       + (system.memory.map { ", \($0.selection)" } ?? ", memory off")
+      + (hasSeveralLayouts ? system.memory?.layout.map { ", layout \($0.rawValue)" } ?? "" : "")
+      + (hasSeveralContexts ? ", \(system.contextName ?? "segments alone")" : "")
   }
   return zip(labels, systems).map { label, system in
     let isShared = labels.count { $0 == label } > 1

@@ -1,7 +1,11 @@
 /// Accuracies by depth and length as heat maps, one a system and measure.
 func needlePart(_ results: [(name: String, result: NeedleResult)], stem: String?) -> ReportPart {
-  let labels = systemLabels(
-    results.map { ($0.name, $0.result.model, $0.result.adapter, $0.result.memory) })
+  let systems = results.map { entry in
+    TaskSystem(
+      model: entry.result.model, adapter: entry.result.adapter, memory: entry.result.memory,
+      context: entry.result.context)
+  }
+  let labels = systemLabels(zip(results, systems).map { ($0.name, $1) })
   func percent(_ share: Double?) -> String { share.map { fixed($0 * 100, 1) } ?? "—" }
   let rows = zip(labels, results).map { label, entry in
     let result = entry.result
@@ -22,7 +26,8 @@ func needlePart(_ results: [(name: String, result: NeedleResult)], stem: String?
         firstNumber: 2)
       + "\nA number is hidden in a long text that is read segment by segment; the question comes at "
       + "the end. Exact: the greedy answer is the number. Likeliest: it is the likeliest of "
-      + "\(NeedleTrial.candidates). Needle retrieved: the question read a chunk that holds it.\n")
+      + "\(NeedleTrial.candidates). Needle retrieved: the question read a chunk that holds it, from memory or "
+      + "in its context.\n")
   for (index, (label, entry)) in zip(labels, results).enumerated() {
     let result = entry.result
     let maps: [(NeedleResult.Measure, String)] = [
@@ -39,7 +44,6 @@ func needlePart(_ results: [(name: String, result: NeedleResult)], stem: String?
         "\(label): \(title) by depth and length")
     }
   }
-  part.markdown += taskSystems(
-    labels, results.map { ($0.result.model, $0.result.adapter, $0.result.memory) })
+  part.markdown += taskSystems(labels, systems)
   return part
 }

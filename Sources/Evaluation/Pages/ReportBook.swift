@@ -115,6 +115,8 @@ public struct ReportBook {
     let others = self.others
     let isOne = languageModels.count == 1
     let isAlone = isOne && others.isEmpty && logs.isEmpty
+    let answer = ReportAnswer(sets: languageModels, needles: needles.map(\.result))
+    if let part = answer.part(stem: stem) { parts.append(part) }
     if languageModels.count > 1 {
       parts.append(ReportOverview(sets: languageModels).part(title: title, stem: stem))
     }

@@ -15,14 +15,19 @@ extension Report {
     }
   }
 
-  /// The same model without adapter, memory and context, under the same protocol.
+  /// The same model without adapter and memory, beside the shortest context, under the same protocol.
   func reference(of row: Row) -> Row? {
-    rows.first {
+    rows.filter {
       let system = $0.result.system
       return system.model == row.result.system.model && system.adapter == nil
-        && system.memory == nil && system.variant == nil
+        && system.memory == nil && system.ropeScaling == nil
+        && system.context?.rules.mode != .reread
         && $0.result.protocolName == row.result.protocolName
-    }
+    }.min { Self.span($0) < Self.span($1) }
+  }
+
+  private static func span(_ row: Row) -> Int {
+    row.result.system.context.map { $0.rules.tokens ?? .max } ?? 0
   }
 
   /// What retrieval brings: each retrieving system less the same one with its memory off, with the most

@@ -123,7 +123,7 @@ extension Report {
   static func systemTable(_ rows: [Row]) -> String {
     let header = [
       "system", "model", "adapter", "k", "memory tokens", "eviction", "reset", "query tokens",
-      "block tokens", "seed", "keys and values of", "read by layers", "positions",
+      "block tokens", "seed", "layout", "keys and values of", "read by layers", "positions",
     ]
     var seen: Set<String> = []
     let cells = rows.filter { seen.insert($0.label).inserted }.map { row in
@@ -138,13 +138,17 @@ extension Report {
         "\(memory.topK)", "\(memory.memoryTokens)", markdownText(memory.eviction),
         markdownText(memory.reset), row.query == nil ? "—" : "\(memory.queryTokens)",
         "\(memory.blockTokens)", memory.selection == .random ? "\(memory.seed)" : "—",
+        memory.layoutName?.rawValue ?? "—",
       ] + (memory.layout.map(layout) ?? ["—", "—", "—"])
     }
     return markdownTable(header, cells, firstNumber: 3)
   }
 
   private static func layout(_ layout: MemoryConfiguration) -> [String] {
-    let layers = layout.retrievalLayers.map(String.init).joined(separator: " ")
+    let read = layout.retrievalLayers
+    let isRun = read.count > 2 && read.last.map { $0 - read[0] } == read.count - 1
+    let layers =
+      isRun ? "\(read[0])–\(read[read.count - 1])" : read.map(String.init).joined(separator: " ")
     let source = layout.source == .shared ? "layer \(layout.memoryLayer)" : "each layer its own"
     return [source, layers + (layout.usesGate ? ", gated" : ""), layout.positions.rawValue]
   }

@@ -53,8 +53,11 @@ enum SystemNames {
 private struct BareNames {
   private let hasSeveralModels: Bool
   private let adapters: Set<[String]>
+  /// What all systems have in common says nothing.
+  private let hasSeveralVariants: Bool
 
   init(_ systems: [SystemLabel]) {
+    hasSeveralVariants = Set(systems.map(\.variant)).count > 1
     hasSeveralModels = systems.contains { $0.model != systems[0].model }
     adapters = Set(systems.compactMap(\.adapter).map { [$0.name, $0.digest] })
   }
@@ -63,7 +66,9 @@ private struct BareNames {
     var name = system.adapter.map(name(of:)) ?? "base"
     if hasSeveralModels { name = "\(system.model.name) \(name)" }
     name = oneLine(name, limit: 40)
-    if let variant = system.variant { name += ", \(oneLine(variant, limit: 80))" }
+    if hasSeveralVariants, let variant = system.variant {
+      name += ", \(oneLine(variant, limit: 80))"
+    }
     return name
   }
 

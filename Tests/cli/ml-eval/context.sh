@@ -8,7 +8,7 @@ refuse "documents as windows" "${run[@]}" --protocol window "$READY/chunks.mls"
 refuse "windows as documents" "${run[@]}" windows.mls
 refuse "short context" "${run[@]}" --context 127 "$READY/chunks.mls"
 refuse "sinks leave too little" "${run[@]}" --context 130 --sinks 3 "$READY/chunks.mls"
-refuse "sinks alone" "${run[@]}" --sinks 4 "$READY/chunks.mls"
+refuse "sinks alone" "${run[@]}" --layout published --sinks 4 "$READY/chunks.mls"
 refuse "sinks of all" "${run[@]}" --context full --sinks 4 "$READY/chunks.mls"
 refuse "negative sinks" "${run[@]}" --context 200 --sinks=-1 "$READY/chunks.mls"
 refuse "reread and memory" "${run[@]}" --context 200 --context-mode reread \
