@@ -22,6 +22,9 @@ public struct LocalContext: Equatable, Sendable {
     self.sinks = sinks
   }
 
+  /// What a plan made for it leaves to it: `ml-index --context`; nil: the whole document.
+  public var plannedTokens: Int? { tokens.map { $0 - sinks } }
+
   /// The most tokens that attention spans where the longest document has `longest`.
   public func span(longestDocument longest: Int) -> Int { min(tokens ?? longest, longest) }
 
@@ -61,7 +64,7 @@ final class ContextPass {
   /// The losses of the targets that are not −1, in order.
   func losses(_ tokens: [Int32], targets: [Int32], blocks: [Segment.Block]) -> [Double] {
     guard context?.mode == .reread else {
-      if let cache, let context { trim(cache, adding: tokens.count, sinks: context.sinks) }
+      cache?.makeRoom(for: tokens.count, sinks: context?.sinks ?? 0, limit: span)
       pass.forward(Segment(tokens: tokens, targets: targets, blocks: blocks), cache: cache)
       return pass.losses(targets)
     }
@@ -71,11 +74,5 @@ final class ContextPass {
     pass.forward(Segment(tokens: read, targets: all))
     before = read
     return pass.losses(all)
-  }
-
-  /// Makes room for `added` tokens behind the sinks.
-  private func trim(_ cache: LocalCache, adding added: Int, sinks: Int) {
-    let excess = cache.count + added - span
-    if excess > 0 { cache.remove(sinks..<sinks + excess) }
   }
 }
