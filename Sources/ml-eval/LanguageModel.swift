@@ -78,9 +78,7 @@ struct LanguageModel: ParsableCommand {
     let context = try contextOptions.rules(hasPlan: loaded != nil).map {
       try ContextLabel($0, census: input.census, model: outline.configuration)
     }
-    if let planned = loaded?.parameters.contextTokens {
-      noteContext(planned, read: context?.rules)
-    }
+    options.noteContext(of: loaded, read: context?.rules.plannedTokens)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights,
       compute: modelOptions.makeCompute(options))
@@ -112,15 +110,6 @@ struct LanguageModel: ParsableCommand {
     case (.stream, _?):
       throw ToolError("the chunks are windows (ml-chunk --window): they need --protocol window")
     }
-  }
-
-  /// A plan leaves to the reader's local context what it was made for; another one misses text or reads
-  /// it twice.
-  private func noteContext(_ planned: Int, read context: LocalContext?) {
-    if let context, let tokens = context.tokens, tokens - context.sinks == planned { return }
-    options.note(
-      "the plan is for a local context of \(planned) tokens (ml-index --context), "
-        + "which --context beside its sinks is not")
   }
 
   private func provenance(_ census: ChunkCensus, _ plan: LoadedPlan?) throws -> Provenance? {
