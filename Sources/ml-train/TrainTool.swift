@@ -58,6 +58,8 @@ struct TrainTool: ParsableCommand {
       "The adapter folder to stand on: merged into the base first.", valueName: "DIR"))
   var adapter: String?
 
+  @OptionGroup var context: ContextArguments
+
   @OptionGroup var cache: CacheArguments
 
   @OptionGroup var checkpoints: CheckpointArguments
@@ -84,6 +86,9 @@ struct TrainTool: ParsableCommand {
     let lanes = try self.lanes(census, loaded)
     var settings = try training.options(
       microSteps: try stepCount(input, lanes), lanes: lanes.count, seed: options.seed)
+    settings.context = context.value
+    try settings.context?.check(census)
+    options.noteContext(of: loaded, read: settings.context?.plannedTokens)
     let outline = try self.outline(census)
     try checkFrozen(outline, settings)
     try outline.check(census.parameters.tokenizer)
@@ -95,7 +100,7 @@ struct TrainTool: ParsableCommand {
     let stored = try checkpoint(identity, store, folder)
     let frozen = frozenLayers(outline, settings)
     let compute = modelOptions.makeCompute(options)
-    let cache = try frozenCache(outline, names, below: frozen, input, loaded, compute)
+    let cache = try frozenCache(outline, names, settings, below: frozen, input, loaded, compute)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights, from: frozen ?? 0,
       compute: compute, names: names)
@@ -117,7 +122,7 @@ struct TrainTool: ParsableCommand {
       foundation: adapter,
       fields: .init(
         topK: loaded?.parameters.topK ?? 0, memoryTokens: loaded?.parameters.memoryTokens ?? 0,
-        segmentTokens: census.parameters.segmentTokens),
+        segmentTokens: census.parameters.segmentTokens, context: settings.context),
       provenance: try options.provenance(
         adapter: adapter, census, loaded, inputs: chunks,
         omitting: CheckpointArguments.unrecorded.union(["--cache-frozen"]),
