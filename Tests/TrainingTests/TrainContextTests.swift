@@ -62,18 +62,23 @@ final class TrainContextTests: XCTestCase {
   /// The loss of a training step is the evaluation's of the same weights, text, plan and context, over
   /// all of a segment's tokens but the first, which training has no prediction of.
   func testStepsCostWhatTheEvaluationSays() throws {
-    let fixture = try ContextFixture()
-    let decoder = try fixture.decoder()
-    let trainer = try fixture.trainer(decoder, learningRate: 0)
-    let evaluator = StreamEvaluator(
-      decoder, plan: fixture.plan, segmentTokens: 16, documentTokens: 96,
-      context: LocalContext(tokens: fixture.context.tokens, sinks: fixture.context.sinks))
-    for (segment, expected) in zip(fixture.segments, fixture.losses("losses")) {
-      let scores = try evaluator.score(segment).dropFirst().compactMap { $0 }
-      XCTAssertEqual(scores.count, 15)
-      let loss = try XCTUnwrap(trainer.step()).loss
-      XCTAssertEqual(loss, scores.reduce(0, +) / 15, accuracy: 1e-6)
-      XCTAssertEqual(loss, expected, accuracy: 1e-5)
+    for documentSegments in [6, 4] {
+      var fixture = try ContextFixture()
+      for index in fixture.segments.indices {
+        fixture.segments[index].document = index / documentSegments
+      }
+      let decoder = try fixture.decoder()
+      let trainer = try fixture.trainer(decoder, learningRate: 0)
+      let evaluator = StreamEvaluator(
+        decoder, plan: fixture.plan, segmentTokens: 16, documentTokens: 96,
+        context: LocalContext(tokens: fixture.context.tokens, sinks: fixture.context.sinks))
+      for (segment, whole) in zip(fixture.segments, fixture.losses("losses")) {
+        let scores = try evaluator.score(segment).dropFirst().compactMap { $0 }
+        XCTAssertEqual(scores.count, 15)
+        let loss = try XCTUnwrap(trainer.step()).loss
+        XCTAssertEqual(loss, scores.reduce(0, +) / 15, accuracy: 1e-6)
+        if segment.document == 0 { XCTAssertEqual(loss, whole, accuracy: 1e-5) }
+      }
     }
   }
 
@@ -90,7 +95,7 @@ final class TrainContextTests: XCTestCase {
 private struct ContextFixture {
   let tensors: Tensors
   let plan: RetrievalPlan
-  let segments: [PlannedSegment]
+  var segments: [PlannedSegment]
   let context: SlidingContext
   private let facts: JSONValue
 
