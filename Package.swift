@@ -125,8 +125,8 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Modeling", "Kernels", "Weights", "Records", "ShardIO", "Safetensors",
-        "TestSupport",
+        "Training", "Evaluation", "Modeling", "Kernels", "Weights", "Records", "ShardIO",
+        "Safetensors", "TestSupport",
       ]),
     .testTarget(
       name: "EvaluationTests",

@@ -22,6 +22,9 @@ public struct LocalContext: Equatable, Sendable {
     self.sinks = sinks
   }
 
+  /// What a plan made for it leaves to it: `ml-index --context`; nil: the whole document.
+  public var plannedTokens: Int? { tokens.map { $0 - sinks } }
+
   /// The most tokens that attention spans where the longest document has `longest`.
   public func span(longestDocument longest: Int) -> Int { min(tokens ?? longest, longest) }
 
@@ -61,7 +64,7 @@ final class ContextPass {
   /// The losses of the targets that are not −1, in order.
   func losses(_ tokens: [Int32], targets: [Int32], blocks: [Segment.Block]) -> [Double] {
     guard context?.mode == .reread else {
-      cache?.makeRoom(for: tokens.count, within: span, keeping: context?.sinks ?? 0)
+      cache?.makeRoom(for: tokens.count, sinks: context?.sinks ?? 0, limit: span)
       pass.forward(Segment(tokens: tokens, targets: targets, blocks: blocks), cache: cache)
       return pass.losses(targets)
     }

@@ -97,8 +97,7 @@ public final class OraclePlanner {
     document = segment.document
     firstHeld = max(documentStart, segment.firstRow - heldBack)
     if let context {
-      cache?.makeRoom(
-        for: segment.tokens.count, within: context.tokens, keeping: context.sinks)
+      cache?.makeRoom(for: segment.tokens.count, sinks: context.sinks, limit: context.tokens)
     }
   }
 

@@ -56,8 +56,7 @@ public final class PromptReader {
     let blocks = try memory.blocks(of: segment)
     if let context, let cache {
       reserve(segment.tokens.count)
-      cache.makeRoom(
-        for: segment.tokens.count, within: context.tokens, keeping: context.sinks)
+      cache.makeRoom(for: segment.tokens.count, sinks: context.sinks, limit: context.tokens)
       forward(segment.tokens, blocks, cache)
       if decoder.memory != nil { memory.advance(past: segment, pass) }
       return
@@ -81,7 +80,7 @@ public final class PromptReader {
     reserve(prompt.tokens.count)
     let added = prompt.tokens.count + max(1, continuation)
     if let context, before > 0 {
-      cache?.makeRoom(for: 0, within: before + context.sinks, keeping: context.sinks)
+      cache?.makeRoom(for: 0, sinks: context.sinks, limit: before + context.sinks)
     } else {
       forgetContext()
     }

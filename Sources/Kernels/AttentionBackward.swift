@@ -1,19 +1,21 @@
 import CKernels
 
 /// The gradients of `attentionForward`: dq, dk, dv (+=, with the strides of q, k, v), and dGates
-/// (+= per head, by the raw gate). The memory is detached: nothing flows into it. The weights are
-/// recomputed from logSumExp: p = exp(l - logSumExp), dl = p (dOut·v - dOut·out).
+/// (+= per head, by the raw gate). The memory and the `cached` keys are detached: nothing flows into
+/// them, and dk, dv have the rows of the T tokens alone. The weights are recomputed from logSumExp:
+/// p = exp(l - logSumExp), dl = p (dOut·v - dOut·out).
 ///
 /// A tile is a query head and a share of its row blocks; it adds dk and dv into buffers of its own,
 /// which are then reduced in order, so query heads that share keys need no locks.
 public func attentionBackward(
   dq: MutableFloats, dk: MutableFloats, dv: MutableFloats, dGates: UnsafeMutablePointer<Double>?,
   dOut: Floats, out: Floats, logSumExp: Floats, q: Floats, k: Floats, v: Floats, tokens: Int,
-  shape: AttentionShape, blocks: [AttentionBlock], gates: Floats? = nil, causal: Bool = true,
-  window: Int? = nil, workers: Workers, scratch: Scratch
+  cached: Int = 0, shape: AttentionShape, blocks: [AttentionBlock], gates: Floats? = nil,
+  causal: Bool = true, window: Int? = nil, workers: Workers, scratch: Scratch
 ) {
   let input = AttentionInput(
-    q: q, k: k, v: v, tokens: tokens, shape: shape, gates: gates, causal: causal, window: window)
+    q: q, k: k, v: v, tokens: tokens, cached: cached, shape: shape, gates: gates, causal: causal,
+    window: window)
   let rowBlocks = RowBlock.split(blocks, tokens: tokens)
   guard !rowBlocks.isEmpty else { return }
   let pass = AttentionBackward(
@@ -56,9 +58,20 @@ private struct AttentionBackward {
     }.map { rowBlocks[$0] }
   }
 
-  /// Local tokens whose keys this share's queries see: the extent of its buffers' contents.
+  /// Tokens whose keys this share's queries see: the extent of its buffers' contents.
   func extent(share: Int) -> Int {
-    rowBlocks(share: share).map { input.visible($0.queries).upperBound }.max() ?? 0
+    rowBlocks(share: share).map { own($0).tokens.upperBound }.max() ?? 0
+  }
+
+  /// What of the local keys that some of these queries see is the tokens' own, and the column of its
+  /// logits.
+  func own(_ rows: RowBlock) -> (tokens: Range<Int>, column: Int) {
+    let seen = input.visible(rows.queries)
+    let first = max(seen.lowerBound, input.cached)
+    return (
+      first - input.cached..<seen.upperBound - input.cached,
+      rows.memory.memoryTokens + first - seen.lowerBound
+    )
   }
 
   /// All row blocks of one share; returns its part of the head's gate gradient.
@@ -78,17 +91,17 @@ private struct AttentionBackward {
       let (p, dl) = (weights, weights + stride * RowBlock.limit)
       gateSum += logitGradients(p, dl, rows: rows, head: head)
       let (first, count) = (rows.queries.lowerBound, rows.queries.count)
-      let (m, seen) = (rows.memory.memoryTokens, input.visible(rows.queries))
+      let (own, column) = own(rows)
       let beta: Float = isFirst ? 0 : 1
       isFirst = false
       sgemm(
-        seen.count, size, count, alpha: 1, p + m, stride, transposeA: true,
+        own.count, size, count, alpha: 1, p + column, stride, transposeA: true,
         dOut + first * shape.outStride + head * size, shape.outStride, beta: beta,
-        dv + seen.lowerBound * size, size)
+        dv + own.lowerBound * size, size)
       sgemm(
-        seen.count, size, count, alpha: localScale(head, rows), dl + m, stride, transposeA: true,
-        input.q + first * shape.queryStride + head * size, shape.queryStride, beta: beta,
-        dk + seen.lowerBound * size, size)
+        own.count, size, count, alpha: localScale(head, rows), dl + column, stride,
+        transposeA: true, input.q + first * shape.queryStride + head * size, shape.queryStride,
+        beta: beta, dk + own.lowerBound * size, size)
       queryGradients(dl, rows: rows, head: head)
     }
     return gateSum

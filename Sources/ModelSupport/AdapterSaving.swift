@@ -9,11 +9,16 @@ extension LoadedModel {
     public var topK: Int
     public var memoryTokens: Int
     public var segmentTokens: Int
+    /// What segments were read beside; nil: nothing.
+    public var context: SlidingContext?
 
-    public init(topK: Int, memoryTokens: Int, segmentTokens: Int) {
+    public init(
+      topK: Int, memoryTokens: Int, segmentTokens: Int, context: SlidingContext? = nil
+    ) {
       self.topK = topK
       self.memoryTokens = memoryTokens
       self.segmentTokens = segmentTokens
+      self.context = context
     }
   }
 
@@ -49,6 +54,9 @@ extension LoadedModel {
     config["ret_group_size"] = .integer(Int64(fields.topK))
     config["memory_size"] = .integer(Int64(fields.memoryTokens))
     config["last_context_length"] = .integer(Int64(fields.segmentTokens))
+    if let context = fields.context {
+      config.merge(context.published) { _, new in new }
+    }
     var extra: [String: [UInt8]] = [:]
     if let foundation {
       config[Self.foundationFolder] = .string(try Adapter.digest(folder: foundation))

@@ -7,6 +7,7 @@ import ToolSupport
 struct CachedStates: FrozenStateSource {
   let folder: String
   let expected: StateParameters
+  var layer: Int { expected.layer }
   private let inputs: [InputFile]
   /// The row that the first input starts with.
   private let base: Int

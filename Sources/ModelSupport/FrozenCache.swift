@@ -28,6 +28,9 @@ public struct FrozenCache: Sendable {
   let parameters: StateParameters
   let files: [File]
 
+  /// The first layer that is still to be computed.
+  public var layer: Int { parameters.layer }
+
   /// Opens the cache in `folder`; nil where there is none.
   ///
   /// - Parameter rows: of the chunks.

@@ -74,6 +74,16 @@ public struct LoadedModel {
     return try naming(folder + "/config.json") { try MemoryConfiguration(published: json) }
   }
 
+  /// What an adapter was trained beside, by its config.json. One without a memory says nothing of it; one
+  /// with a memory and no context was trained on segments alone.
+  public static func context(
+    ofAdapter folder: String
+  ) throws -> (isTrained: Bool, context: SlidingContext?) {
+    guard let json = try Adapter.readExtra("config.json", folder: folder), json["mem_layer"] != nil
+    else { return (false, nil) }
+    return (true, try naming(folder + "/config.json") { try SlidingContext(published: json) })
+  }
+
   /// The adapter that `folder`'s stands on, as its config.json names it by digest.
   ///
   /// - Throws: `ModelError` when another one is there.

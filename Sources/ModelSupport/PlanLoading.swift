@@ -52,7 +52,30 @@ public struct LoadedPlan: Sendable {
   }
 }
 
+extension SlidingContext {
+  /// - Throws: `ToolError` where a segment is longer than the context beside its sinks.
+  public func check(_ chunks: ChunkCensus) throws {
+    guard !holds(segmentTokens: chunks.longestSegment) else { return }
+    throw ToolError(
+      "--context \(tokens)" + (sinks > 0 ? " with \(sinks) sinks" : "")
+        + " is shorter than the longest segment, \(chunks.longestSegment) tokens")
+  }
+}
+
 extension CommonOptions {
+  /// Says where a plan is for another local context: it leaves to the reader's what it was made for, so
+  /// that another one misses text or reads it twice.
+  ///
+  /// - Parameter local: the tokens of the reader's context beside its sinks; nil: none.
+  public func noteContext(of plan: LoadedPlan?, read local: Int?) {
+    guard let plan, plan.parameters.contextTokens != local else { return }
+    note(
+      plan.parameters.contextTokens.map {
+        "the plan is for a local context of \($0) tokens (ml-index --context), which --context "
+          + "beside its sinks is not"
+      } ?? "the plan is for segments read alone (ml-index --context none), not beside a context")
+  }
+
   /// The provenance of what a model made of chunks: the chains of its adapter and of the plan, or
   /// of the chunks without one, then this run. The plan is an input, so its digest names it and not its path.
   ///

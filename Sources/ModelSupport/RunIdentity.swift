@@ -17,10 +17,13 @@ public struct RunIdentity: Equatable, Sendable {
   }
 
   /// Adds every stored property of `value`, nested ones as `outer.inner`: an option that is added
-  /// to a type later is compared without being named here.
+  /// to a type later is compared without being named here. One that is nil is not named, as it is not
+  /// in what was written before there was such an option.
   public mutating func add(_ value: Any, as name: String = "") {
     let mirror = Mirror(reflecting: value)
-    if mirror.displayStyle == .struct, !mirror.children.isEmpty {
+    if mirror.displayStyle == .optional {
+      if let wrapped = mirror.children.first { add(wrapped.value, as: name) }
+    } else if mirror.displayStyle == .struct, !mirror.children.isEmpty {
       for case (let label?, let child) in mirror.children {
         add(child, as: name.isEmpty ? label : name + "." + label)
       }
@@ -32,7 +35,6 @@ public struct RunIdentity: Equatable, Sendable {
   private static func text(_ value: Any) -> String {
     let mirror = Mirror(reflecting: value)
     switch mirror.displayStyle {
-    case .optional: return mirror.children.first.map { text($0.value) } ?? "none"
     case .collection: return mirror.children.map { text($0.value) }.joined(separator: ",")
     default: return "\(value)"
     }

@@ -23,8 +23,9 @@ public final class DecoderPass {
   /// Sees the residual stream, (T, d), before every layer of a forward pass.
   public var observer: ((_ layer: Int, _ residual: UnsafeBufferPointer<Float>) -> Void)?
 
-  /// What the running segment continues.
+  /// What the running segment continues, and how many tokens of it lie before the segment.
   private(set) var cache: LocalCache?
+  private(set) var cached = 0
 
   private var logitsBuffer = FloatBuffer(count: 0)
 
@@ -64,7 +65,8 @@ public final class DecoderPass {
   /// - Parameters:
   ///   - dropoutSeed: differs for every segment of a training run; nil drops nothing.
   ///   - cache: the tokens before the segment, which every query attends to as to its own segment;
-  ///     the segment's join them. Not for training.
+  ///     the segment's join them. No gradient flows into them, and `backward` finds the segment's own
+  ///     keys and values there: until then the cache stays as it is.
   public func forward(_ segment: Segment, dropoutSeed: UInt64? = nil, cache: LocalCache? = nil) {
     begin(segment, dropoutSeed: dropoutSeed, cache: cache)
     defer { cache?.grow(by: segment.tokens.count) }
@@ -76,9 +78,9 @@ public final class DecoderPass {
   func begin(_ segment: Segment, dropoutSeed: UInt64? = nil, cache: LocalCache? = nil) {
     let count = segment.tokens.count
     precondition(count > 0 && count <= maximumTokens, "a segment of \(count) tokens")
-    precondition(cache == nil || gradients == nil, "a training pass has no cache")
     tokens = segment.tokens
     self.cache = cache
+    cached = cache?.count ?? 0
     adapters.dropoutSeed = dropoutSeed
     prepareMemory(segment)
   }
@@ -114,7 +116,7 @@ public final class DecoderPass {
 
   /// Rotation tables and retrieved keys for the length of cache and segment, and for the memory.
   private func prepareMemory(_ segment: Segment) {
-    let count = (cache?.count ?? 0) + segment.tokens.count
+    let count = cached + segment.tokens.count
     let rope = configuration.rope
     // One token more is no reason for a new table, unless the angles depend on the length.
     let end = rope.dependsOnLength ? count : max(count, cache?.capacity ?? 0)

@@ -10,19 +10,28 @@ public struct FrozenPrefix: FrozenStateSource {
   private let pass: DecoderPass
   private let precision: MemoryConfiguration.Precision
   private var memory: LaneMemory
+  private var context: LaneContext?
 
   /// - Parameters:
   ///   - plan: empty for a decoder that reads no memory.
   ///   - segmentTokens: the longest segment.
   ///   - precision: of the residual stream that enters `layer`.
+  ///   - context: nil where segments are read alone.
+  ///   - documentTokens: the longest document; where there is a context.
   public init(
     _ decoder: Decoder, below layer: Int, plan: RetrievalPlan, segmentTokens: Int,
-    precision: MemoryConfiguration.Precision
+    precision: MemoryConfiguration.Precision, context: SlidingContext? = nil,
+    documentTokens: Int = .max
   ) {
     self.layer = layer
     pass = DecoderPass(decoder, maximumTokens: segmentTokens)
     self.precision = precision
     memory = LaneMemory(plan: plan)
+    self.context = context.map {
+      LaneContext(
+        $0, decoder, layers: 0..<layer, segmentTokens: segmentTokens,
+        documentTokens: documentTokens)
+    }
   }
 
   public mutating func next(for segment: PlannedSegment) throws -> FrozenStates {
@@ -30,7 +39,7 @@ public struct FrozenPrefix: FrozenStateSource {
     pass.forward(
       Segment(
         tokens: segment.tokens, targets: Segment.shifted(segment.tokens), blocks: blocks),
-      below: layer)
+      below: layer, cache: context?.cache(before: segment))
     memory.advance(past: segment, pass)
     let width = pass.configuration.hiddenSize
     let slots = pass.decoder.memory?.frozenSlots(below: layer) ?? []

@@ -40,6 +40,9 @@ public struct FrozenStates: Sendable {
 
 /// Gives the frozen states of a lane's segments, in order.
 public protocol FrozenStateSource {
+  /// The first layer that is still to be computed.
+  var layer: Int { get }
+
   /// - Throws: when it has none for `segment`.
   mutating func next(for segment: PlannedSegment) throws -> FrozenStates
 }
@@ -53,19 +56,27 @@ extension MemoryConfiguration {
 
 extension DecoderPass {
   /// Computes the residual stream that enters `layer`, and what the layers below leave in memory.
-  public func forward(_ segment: Segment, below layer: Int) {
-    begin(segment)
+  ///
+  /// - Parameter cache: as for the whole forward pass; of these layers.
+  public func forward(_ segment: Segment, below layer: Int, cache: LocalCache? = nil) {
+    begin(segment, cache: cache)
+    defer { cache?.grow(by: segment.tokens.count) }
     embed()
     run(0..<layer)
   }
 
   /// Computes the residual stream after the last layer from what the frozen layers made of `segment`.
   ///
-  /// - Parameter dropoutSeed: as for the whole forward pass.
-  public func forward(_ segment: Segment, from states: FrozenStates, dropoutSeed: UInt64?) {
+  /// - Parameters:
+  ///   - dropoutSeed: as for the whole forward pass.
+  ///   - cache: as for the whole forward pass; of the layers that are left.
+  public func forward(
+    _ segment: Segment, from states: FrozenStates, dropoutSeed: UInt64?, cache: LocalCache? = nil
+  ) {
     precondition(states.layer <= lowest)
     precondition(states.chunkLengths.reduce(0, +) == segment.tokens.count)
-    begin(segment, dropoutSeed: dropoutSeed)
+    begin(segment, dropoutSeed: dropoutSeed, cache: cache)
+    defer { cache?.grow(by: segment.tokens.count) }
     states.hidden.expand(into: residual.pointer)
     let slots = decoder.memory?.frozenSlots(below: states.layer) ?? []
     var start = 0

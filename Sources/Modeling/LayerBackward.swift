@@ -78,21 +78,24 @@ extension DecoderPass {
     fill(g.query.pointer, 0, count: count * c.queryWidth, workers: workers)
     fill(g.key.pointer, 0, count: count * c.keyValueWidth, workers: workers)
     fill(g.value.pointer, 0, count: count * c.keyValueWidth, workers: workers)
+    // Of the keys before the segment only unrotated ones are kept: all layers' would be as many again.
+    let local = cache?.contents(of: layer.index, count: cached + count)
+    if let local { rotateLocal(local.keys, heads: c.keyValueHeads, cached + count, inverse: false) }
     var gateGradient = [Double](repeating: 0, count: c.queryHeads)
     gateGradient.withUnsafeMutableBufferPointer { gates in
       Kernels.attentionBackward(
         dq: g.query.pointer, dk: g.key.pointer, dv: g.value.pointer,
         dGates: layer.retrievalGate?.isTrained == true ? gates.baseAddress : nil,
         dOut: g.attention.floats, out: a.attention.floats, logSumExp: a.logSumExp.floats,
-        q: a.query.floats, k: a.key.floats, v: a.value.floats, tokens: count,
-        shape: attentionShape,
+        q: a.query.floats, k: local.map { Floats($0.keys) } ?? a.key.floats,
+        v: local?.values ?? a.value.floats, tokens: count, cached: cached, shape: attentionShape,
         blocks: blocks(of: layer, count: count), gates: layer.retrievalGate?.value.floats,
         window: c.window(layer: layer.index), workers: workers, scratch: compute.scratch)
     }
     if let gradient = layer.retrievalGate?.gradient {
       for head in 0..<c.queryHeads { gradient.pointer[head] += Float(gateGradient[head]) }
     }
-    rotateLocal(g.query.pointer, heads: c.queryHeads, count, inverse: true)
-    rotateLocal(g.key.pointer, heads: c.keyValueHeads, count, inverse: true)
+    rotateLocal(g.query.pointer, heads: c.queryHeads, count, from: cached, inverse: true)
+    rotateLocal(g.key.pointer, heads: c.keyValueHeads, count, from: cached, inverse: true)
   }
 }

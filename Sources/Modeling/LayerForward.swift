@@ -19,7 +19,6 @@ extension DecoderPass {
       [(layer.query, a.query.pointer), (layer.key, a.key.pointer), (layer.value, a.value.pointer)],
       normed, tokens: count, state: adapters)
     capture(layer, a, count)
-    let cached = cache?.count ?? 0
     let local = cache?.append(a.key.floats, a.value.floats, count: count, layer: layer.index)
     let keys = local?.keys ?? a.key.pointer
     rotateLocal(a.query.pointer, heads: c.queryHeads, count, from: cached, inverse: false)

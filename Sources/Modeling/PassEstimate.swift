@@ -10,17 +10,21 @@ public struct PassEstimate: Sendable {
   /// Tokens of the longest segment, and the most memory tokens that its blocks retrieve together.
   let tokens: Int
   let retrieved: Int
+  /// The most tokens that attention spans beside the memory: a segment and what it continues.
+  let span: Int
   let threads: Int
 
   private static let float = 4
 
+  /// - Parameter span: of a context; nil where segments are read alone.
   public init(
     _ configuration: LlamaConfiguration, memory: MemoryConfiguration?, tokens: Int,
-    retrieved: Int, threads: Int
+    retrieved: Int, span: Int? = nil, threads: Int
   ) {
     self.configuration = configuration
     self.memory = memory
     self.tokens = tokens
+    self.span = max(tokens, span ?? 0)
     self.retrieved = memory == nil ? 0 : min(retrieved, 1 << 40)
     self.threads = threads
   }
@@ -99,7 +103,7 @@ public struct PassEstimate: Sendable {
   /// weights that are stored narrow, rounded factors.
   public func scratch(_ residency: WeightResidency, products: ProductPrecision) -> Int {
     let c = configuration
-    let rows = 2 * 128 * (tokens + retrieved + 32)
+    let rows = 2 * 128 * (span + retrieved + 32)
     var (own, shared) = (rows, 4 * tokens * c.queryWidth)
     let widest = max(c.hiddenSize, c.queryWidth, c.intermediateSize)
     if products == .bf16 {
@@ -131,6 +135,12 @@ public struct PassEstimate: Sendable {
     let width = memory?.precision == .f32 ? Self.float : 2
     let chunk = product(2 * slots, chunkTokens, configuration.keyValueWidth, width)
     return product(chunks, chunk + 256)
+  }
+
+  /// The keys and values of `layers` that segments continue, and the angles of their positions.
+  public func context(layers: Range<Int>) -> Int {
+    let angles = product(span, configuration.headSize, Self.float)
+    return (LocalCache.bytes(configuration, capacity: span, layers: layers) ?? 1 << 56) + angles
   }
 
   /// Numbers of the low-rank pairs on `layers`.

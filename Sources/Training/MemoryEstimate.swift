@@ -22,6 +22,8 @@ public struct MemoryEstimate: Sendable {
   public struct Data: Sendable {
     public var tokens: Int
     public var segmentTokens: Int
+    /// Of the longest document; where there is a context.
+    public var documentTokens: Int
     public var chunkTokens: Int
     /// The most memory tokens that one segment's blocks retrieve together.
     public var retrievedTokens: Int
@@ -31,11 +33,12 @@ public struct MemoryEstimate: Sendable {
     public var planNeighbours: Int
 
     public init(
-      tokens: Int, segmentTokens: Int, chunkTokens: Int, retrievedTokens: Int, bankChunks: Int,
-      planBlocks: Int, planNeighbours: Int
+      tokens: Int, segmentTokens: Int, documentTokens: Int, chunkTokens: Int,
+      retrievedTokens: Int, bankChunks: Int, planBlocks: Int, planNeighbours: Int
     ) {
       self.tokens = tokens
       self.segmentTokens = segmentTokens
+      self.documentTokens = documentTokens
       self.chunkTokens = chunkTokens
       self.retrievedTokens = retrievedTokens
       self.bankChunks = bankChunks
@@ -71,7 +74,8 @@ public struct MemoryEstimate: Sendable {
   ) {
     let pass = PassEstimate(
       configuration, memory: memory, tokens: data.segmentTokens,
-      retrieved: data.retrievedTokens, threads: threads)
+      retrieved: data.retrievedTokens,
+      span: options.context?.span(longestDocument: data.documentTokens), threads: threads)
     let (memoryLayer, layerCount) = (memory?.memoryLayer ?? 0, configuration.layerCount)
     let layers = options.mode.trainedLayers(memoryLayer: memoryLayer, layerCount: layerCount)
     let adapted = options.mode.adaptedLayers(memoryLayer: memoryLayer, layerCount: layerCount)
@@ -92,6 +96,9 @@ public struct MemoryEstimate: Sendable {
     add("their gradients", pass.gradients)
     add("head", pass.head)
     add("memory bank", pass.bank(chunks: data.bankChunks, chunkTokens: data.chunkTokens))
+    if options.context != nil {
+      add("context", options.lanes * pass.context(layers: (frozen?.layer ?? 0)..<layerCount))
+    }
     add("scratch", pass.scratch(residency, products: products))
     // A block of a shard, packed, unpacked and decoded, for each lane; the plan's table.
     add(
@@ -104,7 +111,9 @@ public struct MemoryEstimate: Sendable {
       "program",
       (products == .f32 ? 1 : 2) * Self.programBytes + threads * Self.threadBytes)
     if let frozen, !frozen.isWritten {
-      let part = writing(frozen, pass, data, pass.weights(residency, fileBytes: fileBytes))
+      let context = options.context == nil ? 0 : pass.context(layers: 0..<frozen.layer)
+      let part =
+        writing(frozen, pass, data, pass.weights(residency, fileBytes: fileBytes)) + context
       add("more while the cache is written", max(0, part - total))
     }
     reclaimable = pass.expandsWeights(residency) ? fileBytes : 0

@@ -19,6 +19,7 @@ public final class Trainer {
     /// What the frozen layers make of the source's segments, where they are not to be computed.
     var states: (any FrozenStateSource)?
     var memory: LaneMemory
+    var context: LaneContext?
     var isDone = false
     /// The row after the last segment that was read.
     var nextRow: Int?
@@ -30,9 +31,11 @@ public final class Trainer {
   ///   - states: one a lane, or none: then the frozen layers are computed with every segment.
   ///   - plan: empty for training without memory.
   ///   - segmentTokens: the longest segment.
+  ///   - documentTokens: the longest document; where there is a context.
   public init(
     decoder: Decoder, options: TrainingOptions, sources: [any SegmentSource],
-    states: [any FrozenStateSource] = [], plan: RetrievalPlan, segmentTokens: Int
+    states: [any FrozenStateSource] = [], plan: RetrievalPlan, segmentTokens: Int,
+    documentTokens: Int = .max
   ) throws {
     precondition(states.isEmpty || states.count == sources.count)
     self.decoder = decoder
@@ -44,10 +47,15 @@ public final class Trainer {
     pass = DecoderPass(decoder, maximumTokens: segmentTokens, training: true)
     optimizer = Optimizer(
       decoder.parameters, options: options.optimizer, workers: decoder.compute.workers)
+    let run = (states.first?.layer ?? 0)..<decoder.layers.count
     lanes = sources.enumerated().map { index, source in
       Lane(
         source: source, states: states.isEmpty ? nil : states[index],
-        memory: LaneMemory(plan: plan))
+        memory: LaneMemory(plan: plan),
+        context: options.context.map {
+          LaneContext(
+            $0, decoder, layers: run, segmentTokens: segmentTokens, documentTokens: documentTokens)
+        })
     }
   }
 
@@ -114,11 +122,13 @@ public final class Trainer {
     let hits = lanes[item.lane].memory.hits(of: item.segment)
     let segment = Segment(
       tokens: item.segment.tokens, targets: Segment.shifted(item.segment.tokens), blocks: blocks)
+    let cache = lanes[item.lane].context?.cache(before: item.segment)
+    let dropoutSeed = dropoutSeed(lane: item.lane)
     if let states = try lanes[item.lane].states?.next(for: item.segment) {
       try lanes[item.lane].memory.check(states, of: item.segment)
-      pass.forward(segment, from: states, dropoutSeed: dropoutSeed(lane: item.lane))
+      pass.forward(segment, from: states, dropoutSeed: dropoutSeed, cache: cache)
     } else {
-      pass.forward(segment, dropoutSeed: dropoutSeed(lane: item.lane))
+      pass.forward(segment, dropoutSeed: dropoutSeed, cache: cache)
     }
     let loss = pass.backward(segment.targets, scale: scale)
     lanes[item.lane].memory.advance(past: item.segment, pass)

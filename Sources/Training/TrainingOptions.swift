@@ -39,10 +39,13 @@ public struct TrainingOptions: Sendable, Equatable {
   /// Independent memories that advance side by side in one micro-step.
   public var lanes: Int
   public var seed: UInt64
+  /// What segments are read beside; nil: nothing.
+  public var context: SlidingContext?
 
   public init(
     mode: TrainingMode, adapter: AdapterConfiguration, schedule: LearningRateSchedule,
-    optimizer: Optimizer.Options, accumulation: Int, lanes: Int, seed: UInt64
+    optimizer: Optimizer.Options, accumulation: Int, lanes: Int, seed: UInt64,
+    context: SlidingContext? = nil
   ) {
     self.mode = mode
     self.adapter = adapter
@@ -51,6 +54,7 @@ public struct TrainingOptions: Sendable, Equatable {
     self.accumulation = accumulation
     self.lanes = lanes
     self.seed = seed
+    self.context = context
   }
 
   /// The lowest layer that a gradient must reach; what is below is the same in every step.

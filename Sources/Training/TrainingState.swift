@@ -13,12 +13,18 @@ public struct TrainingState: Sendable {
     public var memory: [MemoryBank.Entry]
     /// The most chunks that its bank has held.
     public var peakChunks: Int
+    /// Nil where segments are read alone.
+    public var context: LaneContext.State?
 
-    public init(nextRow: Int?, isDone: Bool, memory: [MemoryBank.Entry], peakChunks: Int) {
+    public init(
+      nextRow: Int?, isDone: Bool, memory: [MemoryBank.Entry], peakChunks: Int,
+      context: LaneContext.State? = nil
+    ) {
       self.nextRow = nextRow
       self.isDone = isDone
       self.memory = memory
       self.peakChunks = peakChunks
+      self.context = context
     }
   }
 
@@ -45,14 +51,15 @@ public struct StateTensor: Sendable {
 }
 
 extension Trainer {
-  /// What `restore` needs. The chunks are shared with the bank, not copied.
+  /// What `restore` needs. The chunks are shared with the bank, not copied, and so are the keys and values
+  /// of a context, which are this state's only until the next step.
   public var state: TrainingState {
     TrainingState(
       step: optimizer.step, microStep: microStep, tokens: tokens,
       lanes: lanes.map { lane in
         TrainingState.Lane(
           nextRow: lane.nextRow, isDone: lane.isDone, memory: lane.memory.bank.entries,
-          peakChunks: lane.memory.bank.peakChunks)
+          peakChunks: lane.memory.bank.peakChunks, context: lane.context?.state)
       })
   }
 
@@ -69,7 +76,7 @@ extension Trainer {
   /// Goes on from `state`, once `stateTensors` hold what they held then. The sources must stand at
   /// each lane's `nextRow`.
   ///
-  /// - Throws: `ModelError` when the state is of a run with another number of lanes.
+  /// - Throws: `ModelError` when the state is of a run with another number of lanes or another context.
   public func restore(_ state: TrainingState) throws {
     guard state.lanes.count == lanes.count else {
       throw ModelError("a state of \(state.lanes.count) lanes, where the run has \(lanes.count)")
@@ -83,6 +90,9 @@ extension Trainer {
       lanes[index].memory = LaneMemory(
         plan: lanes[index].memory.plan,
         bank: MemoryBank(entries: lane.memory, peakChunks: lane.peakChunks))
+      guard lanes[index].context != nil else { continue }
+      guard let context = lane.context else { throw ModelError("a state without a context") }
+      try lanes[index].context?.restore(context)
     }
   }
 }

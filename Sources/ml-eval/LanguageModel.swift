@@ -79,7 +79,7 @@ struct LanguageModel: ParsableCommand {
     let context = try localContext(input.census, outline, loaded).map {
       try ContextLabel($0, census: input.census, model: outline.configuration)
     }
-    if let loaded { noteContext(loaded.parameters, read: context?.rules) }
+    options.noteContext(of: loaded, read: context.map { $0.rules.plannedTokens ?? .max })
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights,
       compute: modelOptions.makeCompute(options))
@@ -113,30 +113,16 @@ struct LanguageModel: ParsableCommand {
     }
   }
 
-  /// What a segment attends to of the text before it: what the options say, else what the plan was made
-  /// for, else what belongs to the layout.
+  /// What a segment attends to of the text before it.
   private func localContext(
     _ census: ChunkCensus, _ outline: ModelOutline, _ plan: LoadedPlan?
   ) throws -> LocalContext? {
     var rules = try contextOptions.rules(
-      planned: try plan.map(\.parameters.contextTokens)
-        ?? ContextOptions.planned(
-          layout: modelOptions.layout(of: outline, adapter: adapter), adapter: adapter,
-          segmentTokens: census.longestSegment))
+      usual: .usual(
+        layout: modelOptions.layout(of: outline, adapter: adapter), adapter: adapter, plan: plan,
+        segmentTokens: census.longestSegment))
     rules?.mode = baseline.contextMode
     return rules
-  }
-
-  /// A plan leaves to the reader's local context what it was made for; another one misses text or reads
-  /// it twice.
-  private func noteContext(_ planned: PlanParameters, read context: LocalContext?) {
-    let read = context.map { rules in rules.tokens.map { $0 - rules.sinks } ?? .max }
-    guard read != planned.contextTokens else { return }
-    options.note(
-      "the plan is for "
-        + (planned.contextTokens.map { "a local context of \($0) tokens (ml-index --context)" }
-          ?? "segments read alone")
-        + ", which --context beside its sinks is not")
   }
 
   private func provenance(_ census: ChunkCensus, _ plan: LoadedPlan?) throws -> Provenance? {

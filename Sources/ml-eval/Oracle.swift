@@ -62,7 +62,11 @@ struct Oracle: ParsableCommand {
         earlier: loaded.provenance, inputs: chunks, omitting: ["--plan"]))
     let reader = try PlanReader(source: try InputFile(plan))
     let context = try contextOptions.sliding(
-      planned: loaded.parameters.contextTokens, census: input.census, model: outline.configuration)
+      usual: .usual(
+        layout: modelOptions.layout(of: outline, adapter: adapter), adapter: adapter, plan: loaded,
+        segmentTokens: input.census.longestSegment))
+    try context?.check(input.census)
+    options.noteContext(of: loaded, read: context?.plannedTokens)
     try search(model.decoder, input, context, reader, writer)
     while try reader.next() != nil {}
     try writer.finish(

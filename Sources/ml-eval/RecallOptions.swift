@@ -1,5 +1,6 @@
 import ArgumentParser
 import Indexing
+import ModelSupport
 import Modeling
 import Retrieval
 import ToolSupport
@@ -90,10 +91,9 @@ struct RecallOptions: ParsableArguments {
   func context(
     layout: RetrievalLayout?, segmentTokens: Int
   ) throws -> SlidingContext? {
-    let rules = try contextOptions.rules(
-      planned: try ContextOptions.planned(
-        layout: layout, adapter: adapter, segmentTokens: segmentTokens))
-    guard let context = try rules?.sliding() else { return nil }
+    let context = try contextOptions.sliding(
+      usual: .usual(layout: layout, adapter: adapter, segmentTokens: segmentTokens))
+    guard let context else { return nil }
     let planned = context.plannedTokens
     guard planned >= segmentTokens, (planned - segmentTokens).isMultiple(of: chunkTokens) else {
       throw ToolError.usage(

@@ -20,10 +20,12 @@ enum CheckpointCoding {
       "random": ["seed": .string(String(seed)), "micro_step": .integer(Int64(state.microStep))],
       "lanes": .array(
         state.lanes.map { lane in
-          [
+          var json: [String: JSONValue] = [
             "next_row": lane.nextRow.map { .integer(Int64($0)) } ?? .null,
             "is_done": .bool(lane.isDone), "peak_chunks": .integer(Int64(lane.peakChunks)),
           ]
+          json["context"] = lane.context.map(self.json)
+          return .object(json)
         }),
     ]
   }
@@ -73,7 +75,10 @@ enum CheckpointCoding {
 
   // MARK: Reading
 
-  static func state(_ stored: StoredCheckpoint, layout: BankLayout?) throws -> TrainingState {
+  /// - Parameter context: nil where segments are read alone.
+  static func state(
+    _ stored: StoredCheckpoint, layout: BankLayout?, context: ContextLayout?
+  ) throws -> TrainingState {
     guard let lanes = stored.state["lanes"]?.arrayValue, let random = stored.state["random"] else {
       throw stored.error("state.json: lanes or random is missing")
     }
@@ -85,7 +90,8 @@ enum CheckpointCoding {
           nextRow: lane["next_row"] == .null ? nil : try stored.number("next_row", in: lane),
           isDone: lane["is_done"]?.boolValue ?? false,
           memory: try layout.map { try entries(stored, lane: index, $0) } ?? [],
-          peakChunks: try stored.number("peak_chunks", in: lane))
+          peakChunks: try stored.number("peak_chunks", in: lane),
+          context: try context.map { try self.context(stored, lane: index, lane["context"], $0) })
       })
   }
 

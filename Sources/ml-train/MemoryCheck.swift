@@ -19,7 +19,8 @@ extension MemoryEstimate {
     self.init(
       model.configuration, memory: model.memory, options: options,
       data: .init(
-        tokens: census.tokens, segmentTokens: census.longestSegment, chunkTokens: chunkTokens,
+        tokens: census.tokens, segmentTokens: census.longestSegment,
+        documentTokens: census.longestDocument, chunkTokens: chunkTokens,
         retrievedTokens: min(retrievals.most, 1 << 20) * min(blocks, 1 << 16)
           * min(chunkTokens, 1 << 20),
         bankChunks: lanes.reduce(0) { $0 + (plan?.plan.peakChunks(in: $1) ?? 0) },

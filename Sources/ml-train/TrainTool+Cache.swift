@@ -27,12 +27,12 @@ extension TrainTool {
   ///
   /// Writing takes a whole model of its own, which is gone when the training loads what it needs.
   func frozenCache(
-    _ model: ModelOutline, _ names: LoadedModel.Names, below layer: Int?, _ input: ChunkInput,
-    _ plan: LoadedPlan?, _ compute: Compute
+    _ model: ModelOutline, _ names: LoadedModel.Names, _ settings: TrainingOptions,
+    below layer: Int?, _ input: ChunkInput, _ plan: LoadedPlan?, _ compute: Compute
   ) throws -> FrozenCache? {
     guard let folder = cache.folder, let layer else { return nil }
     let parameters = stateParameters(model, names, below: layer, input.census, plan)
-    let identity = frozenIdentity(model, names, below: layer, input.census, plan)
+    let identity = frozenIdentity(model, names, settings, below: layer, input.census, plan)
     func open() throws -> FrozenCache? {
       try FrozenCache(
         folder, identity: identity, parameters: parameters, rows: input.census.rows)
@@ -46,7 +46,8 @@ extension TrainTool {
       folder, identity: identity, parameters: parameters, input: input,
       prefix: FrozenPrefix(
         whole.decoder, below: layer, plan: plan?.plan ?? RetrievalPlan(),
-        segmentTokens: input.census.longestSegment, precision: cache.dtype.value),
+        segmentTokens: input.census.longestSegment, precision: cache.dtype.value,
+        context: settings.context, documentTokens: input.census.longestDocument),
       isWaiting: { options.note("another run is writing \(folder); waiting for it") },
       progress: { progress.update($0) })
     progress.finish()
@@ -56,8 +57,8 @@ extension TrainTool {
 
   /// What the frozen states depend on.
   private func frozenIdentity(
-    _ model: ModelOutline, _ names: LoadedModel.Names, below layer: Int, _ census: ChunkCensus,
-    _ plan: LoadedPlan?
+    _ model: ModelOutline, _ names: LoadedModel.Names, _ settings: TrainingOptions,
+    below layer: Int, _ census: ChunkCensus, _ plan: LoadedPlan?
   ) -> RunIdentity {
     var identity = RunIdentity()
     identity.addInputs(names, census, plan)
@@ -65,6 +66,7 @@ extension TrainTool {
     identity.add(cache.dtype, as: "cache-dtype")
     identity.add(modelOptions.weights, as: "weights")
     identity.add(products: modelOptions.compute)
+    identity.add(settings.context as Any, as: "context")
     guard var memory = model.memory else { return identity }
     // Layers that are trained may retrieve as they like.
     memory.retrievalLayers.removeAll { $0 >= layer }

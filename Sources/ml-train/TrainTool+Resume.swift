@@ -46,8 +46,11 @@ extension TrainTool {
     // An adapter is merged into expanded weights and stands beside stored ones: other roundings.
     identity.add(modelOptions.weights, as: "weights")
     identity.add(products: modelOptions.compute)
-    // States kept as f32 change nothing.
-    if cache.folder != nil, cache.dtype == .bf16 { identity.add(cache.dtype, as: "frozen states") }
+    // States kept as f32 change nothing, but beside a context: a checkpoint has no keys and values of
+    // layers that are not run.
+    if cache.folder != nil, cache.dtype == .bf16 || settings.context != nil {
+      identity.add(cache.dtype, as: "frozen states")
+    }
     return identity
   }
 
@@ -74,7 +77,11 @@ extension TrainTool {
     _ lanes: [Range<Int>], _ plan: LoadedPlan?, _ cache: FrozenCache?, _ stored: StoredCheckpoint?
   ) throws -> Trainer {
     let state = try stored.map {
-      try CheckpointCoding.state($0, layout: BankLayout(model.decoder))
+      try CheckpointCoding.state(
+        $0, layout: BankLayout(model.decoder),
+        context: settings.context.map { _ in
+          ContextLayout(model.decoder, from: cache?.layer ?? 0)
+        })
     }
     let rest = lanes.enumerated().map { index, rows in
       let lane = state.flatMap { $0.lanes.indices.contains(index) ? $0.lanes[index] : nil }
@@ -86,7 +93,8 @@ extension TrainTool {
       sources: try rest.map { LaneReader(try input.open(), rows: $0) },
       states: try cache.map { cache in try rest.map { try cache.source(from: $0.lowerBound) } }
         ?? [],
-      plan: plan?.plan ?? RetrievalPlan(), segmentTokens: input.census.longestSegment)
+      plan: plan?.plan ?? RetrievalPlan(), segmentTokens: input.census.longestSegment,
+      documentTokens: input.census.longestDocument)
     if let state, let stored {
       try CheckpointCoding.restore(trainer.stateTensors, from: stored)
       try trainer.restore(state)

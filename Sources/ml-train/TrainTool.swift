@@ -57,6 +57,8 @@ struct TrainTool: ParsableCommand {
       "The adapter folder to stand on: merged into the base first.", valueName: "DIR"))
   var adapter: String?
 
+  @OptionGroup var contextOptions: ContextOptions
+
   @OptionGroup var cache: CacheArguments
 
   @OptionGroup var checkpoints: CheckpointArguments
@@ -84,6 +86,12 @@ struct TrainTool: ParsableCommand {
     var settings = try training.options(
       microSteps: try stepCount(input, lanes), lanes: lanes.count, seed: options.seed)
     let outline = try self.outline(census)
+    settings.context = try contextOptions.sliding(
+      usual: .usual(
+        layout: outline.memory?.layout(layerCount: outline.configuration.layerCount),
+        adapter: adapter, plan: loaded, segmentTokens: census.longestSegment))
+    try settings.context?.check(census)
+    options.noteContext(of: loaded, read: settings.context?.plannedTokens)
     try checkFrozen(outline, settings)
     try outline.check(census.parameters.tokenizer)
     settings.adapter = try settings.adapter.fitted(to: outline.configuration)
@@ -94,7 +102,7 @@ struct TrainTool: ParsableCommand {
     let stored = try checkpoint(identity, store, folder)
     let frozen = frozenLayers(outline, settings)
     let compute = modelOptions.makeCompute(options)
-    let cache = try frozenCache(outline, names, below: frozen, input, loaded, compute)
+    let cache = try frozenCache(outline, names, settings, below: frozen, input, loaded, compute)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights, from: frozen ?? 0,
       compute: compute, names: names)
@@ -116,7 +124,7 @@ struct TrainTool: ParsableCommand {
       foundation: adapter,
       fields: .init(
         topK: loaded?.parameters.topK ?? 0, memoryTokens: loaded?.parameters.memoryTokens ?? 0,
-        segmentTokens: census.parameters.segmentTokens),
+        segmentTokens: census.parameters.segmentTokens, context: settings.context),
       provenance: try options.provenance(
         adapter: adapter, census, loaded, inputs: chunks,
         omitting: CheckpointArguments.unrecorded.union(["--cache-frozen"]),

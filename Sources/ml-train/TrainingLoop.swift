@@ -67,14 +67,20 @@ struct TrainingLoop {
     var json = CheckpointCoding.json(state, seed: settings.seed)
     json["run"] = identity.json
     json["tool"] = .string("ml-train \(toolVersion)")
-    try store.write(
-      step: state.step, state: json,
-      files: [
-        (CheckpointCoding.trainingFile, CheckpointCoding.tensors(trainer.stateTensors)),
+    var files = [
+      (CheckpointCoding.trainingFile, CheckpointCoding.tensors(trainer.stateTensors)),
+      (
+        CheckpointCoding.memoryFile,
+        CheckpointCoding.tensors(state.lanes, layout: BankLayout(trainer.decoder))
+      ),
+    ]
+    if settings.context != nil {
+      files.append(
         (
-          CheckpointCoding.memoryFile,
-          CheckpointCoding.tensors(state.lanes, layout: BankLayout(trainer.decoder))
-        ),
-      ], keep: arguments.keep)
+          CheckpointCoding.contextFile,
+          CheckpointCoding.contexts(state.lanes, layout: ContextLayout(trainer.decoder))
+        ))
+    }
+    try store.write(step: state.step, state: json, files: files, keep: arguments.keep)
   }
 }

@@ -46,6 +46,33 @@ final class AttentionTests: XCTestCase {
     }
   }
 
+  /// Keys of earlier tokens, which get no gradient: fewer and more than a tile, with all that a query
+  /// may have beside them, and windows that end among them, before them and after them.
+  func testCachedKeys() {
+    var cases: [Case] = [
+      Case(tokens: 1, heads: 1, kv: 1, size: 16, blocks: [(1, 0)], cached: 1),
+      Case(tokens: 20, heads: 4, kv: 2, size: 16, blocks: [(20, 0)], cached: 13),
+      Case(
+        tokens: 150, heads: 4, kv: 2, size: 16, blocks: [(30, 0), (50, 20), (70, 48)], gated: true,
+        cached: 170),
+      Case(tokens: 40, heads: 2, kv: 2, size: 32, blocks: [(40, 0)], causal: false, cached: 9),
+    ]
+    for window in [1, 7, 60, 200, 400] {
+      var windowed = cases[2]
+      windowed.window = window
+      cases.append(windowed)
+    }
+    for example in cases { example.check() }
+    for example in cases[2...] {
+      let results = workerCounts.map { example.run(workers: $0) }
+      for r in results.dropFirst() {
+        assertSame(r.dq, results[0].dq)
+        assertSame(r.dk, results[0].dk)
+        assertSame(r.dv, results[0].dv)
+      }
+    }
+  }
+
   /// A window over cached keys is the window over the whole sequence.
   func testWindowOverCachedKeys() {
     let (tokens, cached, size) = (21, 13, 16)
@@ -117,6 +144,7 @@ private struct Case {
   var gated = false
   var causal = true
   var window: Int?
+  var cached = 0
 
   struct Result {
     var out, lse, dq, dk, dv: [Float]
@@ -131,18 +159,20 @@ private struct Case {
     var random = Random(UInt64(tokens * 1000 + size))
     let (wide, narrow) = (heads * size, kv * size)
     return Input(
-      q: random.floats(tokens * wide, scale: 2), k: random.floats(tokens * narrow, scale: 2),
-      v: random.floats(tokens * narrow), dOut: random.floats(tokens * wide),
+      q: random.floats(tokens * wide, scale: 2),
+      k: random.floats((cached + tokens) * narrow, scale: 2),
+      v: random.floats((cached + tokens) * narrow), dOut: random.floats(tokens * wide),
       gates: random.floats(heads, scale: 2),
       memory: random.floats(2 * narrow * (blocks.map(\.memory).max() ?? 0), scale: 2))
   }
 
   func run(workers: Workers) -> Result {
     let x = input
+    let own = tokens * kv * size
     var r = Result(
       out: .init(repeating: 9, count: x.q.count), lse: .init(repeating: 9, count: heads * tokens),
-      dq: .init(repeating: 1, count: x.q.count), dk: .init(repeating: 2, count: x.k.count),
-      dv: .init(repeating: 3, count: x.v.count), dGates: .init(repeating: 4, count: heads))
+      dq: .init(repeating: 1, count: x.q.count), dk: .init(repeating: 2, count: own),
+      dv: .init(repeating: 3, count: own), dGates: .init(repeating: 4, count: heads))
     let shape = AttentionShape(queryHeads: heads, keyValueHeads: kv, headSize: size)
     let scratch = Scratch(workers: workers)
     x.memory.withUnsafeBufferPointer { memory in
@@ -158,13 +188,14 @@ private struct Case {
       x.gates.withUnsafeBufferPointer { g in
         let gates = gated ? g.baseAddress : nil
         attentionForward(
-          &r.out, logSumExp: &r.lse, q: x.q, k: x.k, v: x.v, tokens: tokens, shape: shape,
-          blocks: list, gates: gates, causal: causal, window: window, workers: workers,
-          scratch: scratch)
+          &r.out, logSumExp: &r.lse, q: x.q, k: x.k, v: x.v, tokens: tokens, cached: cached,
+          shape: shape, blocks: list, gates: gates, causal: causal, window: window,
+          workers: workers, scratch: scratch)
         attentionBackward(
           dq: &r.dq, dk: &r.dk, dv: &r.dv, dGates: &r.dGates, dOut: x.dOut, out: r.out,
-          logSumExp: r.lse, q: x.q, k: x.k, v: x.v, tokens: tokens, shape: shape, blocks: list,
-          gates: gates, causal: causal, window: window, workers: workers, scratch: scratch)
+          logSumExp: r.lse, q: x.q, k: x.k, v: x.v, tokens: tokens, cached: cached, shape: shape,
+          blocks: list, gates: gates, causal: causal, window: window, workers: workers,
+          scratch: scratch)
       }
     }
     return r
@@ -172,7 +203,7 @@ private struct Case {
 
   func check(file: StaticString = #filePath, line: UInt = #line) {
     let (x, r) = (input, run(workers: two))
-    let name = "T \(tokens), \(heads)/\(kv) heads of \(size), \(blocks)"
+    let name = "T \(cached) + \(tokens), \(heads)/\(kv) heads of \(size), \(blocks)"
     let narrow = kv * size
     var (list, first) = ([ReferenceAttention.Block](), 0)
     for b in blocks {
@@ -186,7 +217,7 @@ private struct Case {
     }
     let reference = ReferenceAttention(
       tokens: tokens, heads: heads, keyValueHeads: kv, headSize: size, blocks: list, causal: causal,
-      window: window ?? .max)
+      window: window ?? .max, cached: cached)
     let (q, k, v, dOut) = (doubles(x.q), doubles(x.k), doubles(x.v), doubles(x.dOut))
     let gates = gated ? doubles(x.gates) : nil
     let expected = reference(q: q, k: k, v: v, gates: gates)
@@ -198,13 +229,15 @@ private struct Case {
       inner(reference(q: q, k: k, v: v, gates: g).out, dOut)
     }
     let samples = tokens > 100 ? 3 : 8
+    // The gradients are of the last values: those of cached keys have none.
     func compare(
       _ got: [Float], from start: Float, _ x: [Double], _ what: String,
       _ loss: ([Double]) -> Double
     ) {
-      let at = random.ids(samples, below: x.count).map(Int.init)
+      let at = random.ids(samples, below: got.count).map(Int.init)
+      let places = at.map { x.count - got.count + $0 }
       assertClose(
-        at.map { got[$0] - start }, finiteDifferences(x, at: at, loss), tolerance: 1e-4,
+        at.map { got[$0] - start }, finiteDifferences(x, at: places, loss), tolerance: 1e-4,
         "\(what) of \(name)", file: file, line: line)
     }
     compare(r.dq, from: 1, q, "dq") { loss($0, k, v, gates) }

@@ -1,6 +1,7 @@
 import Foundation
 import ModelSupport
 import Modeling
+import Safetensors
 import TestSupport
 import Weights
 import XCTest
@@ -20,6 +21,36 @@ final class AdapterChainTests: XCTestCase {
       let loaded = try load(model, adapter: moved)
       XCTAssertLessThan(difference(logits(loaded.decoder), expected), 1e-4)
       XCTAssertEqual(loaded.decoder.memory?.retrievalLayers, [2, 4])
+    }
+  }
+
+  func testAnAdapterSaysWhatItWasTrainedBeside() throws {
+    try withTemporaryFolder { folder in
+      let (_, stage2, _) = try twoStages(in: folder)
+      let alone = try LoadedModel.context(ofAdapter: folder + "/stage1")
+      XCTAssert(alone.isTrained && alone.context == nil)
+      let beside = try LoadedModel.context(ofAdapter: stage2)
+      XCTAssert(beside.isTrained)
+      XCTAssertEqual(beside.context, SlidingContext(tokens: 132, sinks: 4))
+      let path = stage2 + "/config.json"
+      func rewrite(_ name: String, _ value: JSONValue?) throws {
+        var config = try JSONValue(parsing: readBytes(path)).objectValue ?? [:]
+        config[name] = value
+        try write(JSONValue.object(config).encodedBytes(), to: path)
+      }
+      for (name, value) in [("sinks", 132), ("context_tokens", 0), ("sinks", -1)] {
+        let bytes = try readBytes(path)
+        try rewrite(name, .integer(Int64(value)))
+        XCTAssertThrowsError(try LoadedModel.context(ofAdapter: stage2)) {
+          XCTAssert("\($0)".hasPrefix("\(path): config: \(name) is \(value), not in "), "\($0)")
+        }
+        try write(bytes, to: path)
+      }
+      // A plain PEFT adapter says nothing of memory.
+      try rewrite("mem_layer", nil)
+      XCTAssertFalse(try LoadedModel.context(ofAdapter: stage2).isTrained)
+      try FileManager.default.removeItem(atPath: path)
+      XCTAssertFalse(try LoadedModel.context(ofAdapter: stage2).isTrained)
     }
   }
 
@@ -96,7 +127,7 @@ final class AdapterChainTests: XCTestCase {
         atPath: model + "/" + name, withDestinationPath: fixture("memlong-zero/\(source)"))
     }
     let memory = MemoryConfiguration(memoryLayer: 2, retrievalLayers: [2, 4], chunkTokens: 16)
-    let fields = LoadedModel.RunFields(topK: 3, memoryTokens: 4096, segmentTokens: 64)
+    var fields = LoadedModel.RunFields(topK: 3, memoryTokens: 4096, segmentTokens: 64)
     var foundation: String?
     var expected: [Float] = []
     for stage in 1...2 {
@@ -104,6 +135,7 @@ final class AdapterChainTests: XCTestCase {
       loaded.decoder.addAdapters(adapter, layers: 0..<6, seed: UInt64(stage))
       shake(loaded.decoder, seed: UInt64(stage))
       let path = folder + "/stage\(stage)"
+      fields.context = stage == 2 ? .standard(segmentTokens: 64) : nil
       try loaded.saveAdapter(
         adapter, layers: 0..<6, folder: path, foundation: foundation, fields: fields)
       foundation = path

@@ -106,7 +106,7 @@ final class CheckpointStoreTests: XCTestCase {
       one.fields,
       [
         "model": "ab", "plan": "none", "inner.rate": "0.5", "inner.layers": "1,2",
-        "inner.name": "none", "mode": "zero",
+        "mode": "zero",
       ])
     let stored = try JSONValue(parsing: Array(one.json.encoded.utf8))
     XCTAssertNoThrow(try one.check(stored, path: "c", remedy: "r"))

@@ -108,29 +108,53 @@ final class GradientTests: XCTestCase {
 
   /// The parts that other families have, with memory, gates and both kinds of positions.
   func testFamilies() throws {
+    for positions in MemoryConfiguration.Positions.allCases {
+      for model in families(positions) {
+        try check(model, layers: 0..<2, extras: everything, "\(model.family) \(positions)")
+      }
+    }
+  }
+
+  /// Text before the segment, which has no gradient: more than a window of some layers spans, and less.
+  func testBesideAContext() throws {
+    let context = SlidingContext(tokens: 17, sinks: 2)
+    for positions in MemoryConfiguration.Positions.allCases {
+      for model in families(positions) {
+        try check(
+          model, layers: 0..<2, extras: everything, "\(model.family) \(positions) in a context",
+          context: context)
+      }
+    }
+    let memory = MemoryConfiguration(
+      memoryLayer: 0, retrievalLayers: [0, 1, 2], positions: .continual, source: .own)
+    let dynamic = TinyModel(
+      maximumPositions: 8, rope: ["rope_type": "dynamic", "factor": 2.0], memory: memory)
+    try check(dynamic, layers: 0..<3, extras: [.norm], "dynamic", context: context)
+    try check(dynamic, layers: 2..<3, extras: [.norm], "the last layer alone", context: context)
+    try check(
+      TinyModel(memory: memory), layers: 0..<3, extras: [.norm], "no sinks",
+      context: SlidingContext(tokens: 12, sinks: 0))
+  }
+
+  private func families(_ positions: MemoryConfiguration.Positions) -> [TinyModel] {
     let long: JSONValue = [
       "type": "longrope", "short_factor": [1.0, 1.5, 2.0], "long_factor": [1.0, 2.5, 4.0],
     ]
     let qkv = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]
-    for positions in MemoryConfiguration.Positions.allCases {
-      let memory = MemoryConfiguration(
-        memoryLayer: 0, retrievalLayers: [0, 1], positions: positions, usesGate: true)
-      let models: [TinyModel] = [
-        TinyModel(family: "mistral", fields: ["sliding_window": 3], layers: 2, memory: memory),
-        TinyModel(
-          family: "qwen2",
-          fields: ["use_sliding_window": true, "sliding_window": 2, "max_window_layers": 1],
-          layers: 2, attentionBias: true, tied: true, memory: memory),
-        TinyModel(family: "gemma", layers: 2, memory: memory),
-        TinyModel(fields: ["hidden_act": "gelu"], layers: 2, memory: memory),
-        TinyModel(
-          family: "phi3", fields: ["original_max_position_embeddings": 8, "sliding_window": 5],
-          layers: 2, rope: long, memory: memory, targets: qkv),
-      ]
-      for model in models {
-        try check(model, layers: 0..<2, extras: everything, "\(model.family) \(positions)")
-      }
-    }
+    let memory = MemoryConfiguration(
+      memoryLayer: 0, retrievalLayers: [0, 1], positions: positions, usesGate: true)
+    return [
+      TinyModel(family: "mistral", fields: ["sliding_window": 3], layers: 2, memory: memory),
+      TinyModel(
+        family: "qwen2",
+        fields: ["use_sliding_window": true, "sliding_window": 2, "max_window_layers": 1],
+        layers: 2, attentionBias: true, tied: true, memory: memory),
+      TinyModel(family: "gemma", layers: 2, memory: memory),
+      TinyModel(fields: ["hidden_act": "gelu"], layers: 2, memory: memory),
+      TinyModel(
+        family: "phi3", fields: ["original_max_position_embeddings": 8, "sliding_window": 5],
+        layers: 2, rope: long, memory: memory, targets: qkv),
+    ]
   }
 
   /// Fused weights that are trained themselves.
@@ -232,20 +256,28 @@ final class GradientTests: XCTestCase {
   @discardableResult
   private func check(
     _ model: TinyModel, layers: Range<Int>, extras: [AdapterConfiguration.Extra], _ what: String,
-    weights: Bool = false, file: StaticString = #filePath, line: UInt = #line
+    weights: Bool = false, context: SlidingContext? = nil, file: StaticString = #filePath,
+    line: UInt = #line
   ) throws -> TinyLane {
-    let lane = try TinyLane(model) {
+    let lane = try TinyLane(model, context: context) {
       try $0.train(layers: layers, extras: extras, weights: weights)
     }
-    var read: [(tokens: [Int32], targets: [Int32], blocks: [ReferenceBlock])] = []
+    var read:
+      [(
+        tokens: [Int32], targets: [Int32], blocks: [ReferenceBlock], context: [ReferenceLayer]
+      )] = []
     let scale: Float = 0.5
     for segment in TinySegment.script {
       let (ours, blocks) = lane.draw(segment)
-      lane.pass.forward(ours)
+      lane.makeRoom(for: ours.tokens.count)
+      let before = lane.referenceContext
+      lane.pass.forward(ours, cache: lane.cache)
       let loss = lane.pass.backward(ours.targets, scale: scale)
-      lane.store(segment, lane.reference.forward(ours.tokens, blocks: blocks))
-      read.append((ours.tokens, ours.targets, blocks))
-      let expected = lane.reference.loss(ours.tokens, targets: ours.targets, blocks: blocks)
+      lane.store(
+        segment, lane.reference.forward(ours.tokens, blocks: blocks, context: before))
+      read.append((ours.tokens, ours.targets, blocks, before))
+      let expected = lane.reference.loss(
+        ours.tokens, targets: ours.targets, blocks: blocks, context: before)
       XCTAssertEqual(loss, expected, accuracy: 1e-4, what, file: file, line: line)
     }
     var random = SplitMix64(seed: 11)
@@ -259,7 +291,9 @@ final class GradientTests: XCTestCase {
           * lane.reference.derivative(parameter.name, direction) { reference in
             read.reduce(0) { sum, segment in
               sum
-                + reference.loss(segment.tokens, targets: segment.targets, blocks: segment.blocks)
+                + reference.loss(
+                  segment.tokens, targets: segment.targets, blocks: segment.blocks,
+                  context: segment.context)
             }
           }
         let actual = direction.reduce(0) { $0 + ours[$1.key] * $1.value }

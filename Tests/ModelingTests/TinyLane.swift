@@ -27,13 +27,18 @@ final class TinyLane {
   let decoder: Decoder
   var reference: ReferenceDecoder
   let pass: DecoderPass
+  /// What segments are read beside, of ours and of the reference; nil and nothing where they are alone.
+  let context: SlidingContext?
+  let cache: LocalCache?
+  private(set) var referenceContext: [ReferenceLayer] = []
   private(set) var chunks: [MemoryChunk] = []
   var referenceChunks: [ReferenceChunk] = []
   private var random: SplitMix64
 
-  init(_ model: TinyModel, maximumTokens: Int = 12, prepare: (Decoder) throws -> Void = { _ in })
-    throws
-  {
+  init(
+    _ model: TinyModel, maximumTokens: Int = 12, context: SlidingContext? = nil,
+    prepare: (Decoder) throws -> Void = { _ in }
+  ) throws {
     (decoder, reference) = try model.build()
     try prepare(decoder)
     pass = DecoderPass(
@@ -41,6 +46,20 @@ final class TinyLane {
       training: decoder.parameters.contains(where: \.isTrained)
     )
     random = SplitMix64(seed: model.seed &+ 7)
+    self.context = context
+    cache = context.map { [decoder] in LocalCache(decoder, capacity: $0.tokens) }
+  }
+
+  /// Makes room for a segment in ours, and in the reference's in its own way.
+  func makeRoom(for tokens: Int) {
+    guard let context, let cache else { return }
+    cache.makeRoom(for: tokens, sinks: context.sinks, limit: context.tokens)
+    let width = decoder.configuration.keyValueWidth
+    for layer in referenceContext.indices {
+      while referenceContext[layer].keys.count / width + tokens > context.tokens {
+        referenceContext[layer].remove(context.sinks..<context.sinks + 1, width: width)
+      }
+    }
   }
 
   /// Random tokens and targets, some positions without one.
@@ -63,6 +82,13 @@ final class TinyLane {
   /// Keeps what the last forward pass, and the reference's, leave in memory. Of a memory that rounds,
   /// the reference reads ours: two sums that hardly differ may round apart.
   func store(_ segment: TinySegment, _ output: ReferenceDecoder.Output) {
+    if context != nil {
+      if referenceContext.isEmpty { referenceContext = output.layers.map { _ in .init() } }
+      for (layer, own) in output.layers.enumerated() {
+        referenceContext[layer].keys += own.keys
+        referenceContext[layer].values += own.values
+      }
+    }
     let width = decoder.configuration.keyValueWidth
     var start = 0
     for length in segment.chunkLengths {

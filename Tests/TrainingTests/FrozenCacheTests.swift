@@ -1,4 +1,5 @@
 import Foundation
+import Safetensors
 import TestSupport
 import XCTest
 
@@ -79,6 +80,39 @@ final class FrozenCacheTests: XCTestCase {
           "--cache-dtype", "f32", "--checkpoint-dir", folder + "/resumed.checkpoints",
         ])
       XCTAssert(exact.contains("frozen states is bf16 there and absent here"), exact)
+    }
+  }
+
+  func testBesideAContext() throws {
+    try withTemporaryFolder { folder in
+      let tiny = try TinyTraining(folder: folder, documents: [9, 7])
+      let context = ["--context", "80", "--sinks", "4", "--memory-source", "own"]
+      let exact = context + ["--cache-dtype", "f32", "--lanes", "2"]
+      let whole = try train(tiny, "whole", cache: nil, exact)
+      XCTAssert(try train(tiny, "cached", exact) == whole)
+      let config = try JSONValue(parsing: XCTUnwrap(whole["config.json"]))
+      XCTAssertEqual(config["context_tokens"]?.intValue, 80)
+      XCTAssertEqual(config["sinks"]?.intValue, 4)
+      // A checkpoint has the context of the layers that were run.
+      let every = exact + ["--checkpoint-every", "2", "--keep", "99", "--resume"]
+      XCTAssert(try train(tiny, "resumed", every) == whole)
+      for step in [8, 6] {
+        try FileManager.default.removeItem(
+          atPath: "\(folder)/resumed.checkpoints/checkpoint-\(step)")
+        XCTAssert(try train(tiny, "resumed", every) == whole)
+      }
+      let uncached = try runTool("ml-train", stageTwo(tiny, "resumed", cache: nil, every))
+      XCTAssert(
+        uncached.standardError.contains("frozen states is f32 there and absent here"),
+        uncached.standardError)
+      for (options, named) in [
+        (["--context", "90"], "context.tokens is 80 there and 90 here"),
+        (["--sinks", "3"], "context.sinks is 4 there and 3 here"),
+        (["--context", "none", "--sinks", "0"], "context.sinks is 4 there and absent here"),
+      ] {
+        let found = try refusal(tiny, exact + options)
+        XCTAssert(found.contains("cache is of another run: \(named)"), found)
+      }
     }
   }
 

@@ -17,6 +17,21 @@ final class FrozenStatesTests: XCTestCase {
     }
   }
 
+  /// The prefix reads in documents' order what the lanes read in theirs.
+  func testBesideAContext() throws {
+    for mode in [TrainingMode.loraFreeze, .partialFreeze] {
+      var run = SmallRun(lanes: 2)
+      run.mode = mode
+      run.source = .own
+      run.context = SlidingContext(tokens: 70, sinks: 3)
+      run.documentSegments = 4
+      let beside = try train(run, states: .f32)
+      try assertSame(try train(run, states: nil), beside, "\(mode) in a context")
+      run.context = nil
+      XCTAssertNotEqual(try train(run, states: .f32).losses, beside.losses)
+    }
+  }
+
   func testNarrowMemory() throws {
     var run = SmallRun(lanes: 1)
     run.mode = .loraFreeze
@@ -53,7 +68,8 @@ final class FrozenStatesTests: XCTestCase {
       try precision.map { precision in
         try run.start { plan, segmentTokens, decoder in
           FrozenPrefix(
-            decoder, below: 2, plan: plan, segmentTokens: segmentTokens, precision: precision)
+            decoder, below: 2, plan: plan, segmentTokens: segmentTokens, precision: precision,
+            context: run.context, documentTokens: 1000)
         }
       } ?? run.start()
     var losses: [Double] = []

@@ -56,13 +56,13 @@ final class InterruptedToolTests: XCTestCase {
   }
 
   func testStoppedByTermThenResumed() throws {
-    for signal in [SIGTERM, SIGUSR1] {
+    for (signal, more) in [(SIGTERM, []), (SIGUSR1, ["--context", "80", "--sinks", "4"])] {
       try withTemporaryFolder { folder in
         let tiny = try TinyTraining(folder: folder, documents: [60, 40])
-        let whole = try runTool("ml-train", tiny.arguments("whole"))
+        let whole = try runTool("ml-train", tiny.arguments("whole", more))
         XCTAssertEqual(whole.status, 0, whole.standardError)
         let log = folder + "/log.jsonl"
-        let arguments = tiny.arguments("stopped", ["--log", log, "--resume"])
+        let arguments = tiny.arguments("stopped", ["--log", log, "--resume"] + more)
         var stops = 0
         while true {
           let status = try kill("ml-train", arguments, whenGrown: log, by: signal)
@@ -73,6 +73,37 @@ final class InterruptedToolTests: XCTestCase {
         XCTAssertGreaterThan(stops, 0)
         XCTAssert(try tiny.adapter("stopped") == tiny.adapter("whole"))
         XCTAssertEqual(try tiny.log("log.jsonl").count, 100)
+      }
+    }
+  }
+
+  /// Killed at random moments, from checkpoints that hold a context.
+  func testKilledBesideAContext() throws {
+    try withTemporaryFolder { folder in
+      let tiny = try TinyTraining(folder: folder, documents: [60, 45, 30])
+      let context = ["--lanes", "2", "--context", "80", "--sinks", "4"]
+      let start = Date()
+      let whole = try runTool("ml-train", tiny.arguments("whole", context))
+      let duration = Date().timeIntervalSince(start)
+      XCTAssertEqual(whole.status, 0, whole.standardError)
+      let every = tiny.arguments("killed", context + ["--checkpoint-every", "3", "--resume"])
+      var random = SplitMix64(seed: 12)
+      for _ in 0..<3 {
+        let delay = Double(300 + random.next() % 500) / 1000 * duration
+        _ = try kill("ml-train", every, after: delay, by: SIGKILL)
+      }
+      XCTAssertEqual(try runTool("ml-train", every).status, 0)
+      XCTAssert(try tiny.adapter("killed") == tiny.adapter("whole"))
+      // Another context is another run.
+      for (other, named) in [
+        (["--context", "90", "--sinks", "4"], "context.tokens is 80 there and 90 here"),
+        (["--context", "80", "--sinks", "3"], "context.sinks is 4 there and 3 here"),
+        (["--context", "none"], "context.sinks is 4 there and absent here"),
+      ] {
+        let lanes = ["--lanes", "2", "--checkpoint-every", "3", "--resume"]
+        let refused = try runTool("ml-train", tiny.arguments("killed", lanes + other))
+        XCTAssertEqual(refused.status, 1)
+        XCTAssert(refused.standardError.contains(named), refused.standardError)
       }
     }
   }

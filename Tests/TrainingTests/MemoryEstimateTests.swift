@@ -42,6 +42,33 @@ final class MemoryEstimateTests: XCTestCase {
     XCTAssertGreaterThan(writing.total, weights[0])
   }
 
+  /// Keys and values of a lane: as many tokens as a context spans, of the layers that are run.
+  func testContextsOfTheLanes() throws {
+    var run = SmallRun(lanes: 2)
+    func context(_ frozen: MemoryEstimate.Frozen? = nil) throws -> Int? {
+      try run.estimate(bankChunks: 0, frozen: frozen).parts.first { $0.name == "context" }?.bytes
+    }
+    XCTAssertNil(try context())
+    func scratch() throws -> Int? {
+      try run.estimate(bankChunks: 0).parts.first { $0.name == "scratch" }?.bytes
+    }
+    let alone = try XCTUnwrap(scratch())
+    run.context = SlidingContext(tokens: 52, sinks: 2)
+    let decoder = try run.start().decoder
+    func cache(_ tokens: Int, from layer: Int = 0) throws -> Int {
+      let layers = layer..<decoder.layers.count
+      let bytes = LocalCache.bytes(decoder.configuration, capacity: tokens, layers: layers)
+      return 2 * (try XCTUnwrap(bytes) + tokens * decoder.configuration.headSize * 4)
+    }
+    XCTAssertEqual(try context(), try cache(52))
+    XCTAssertEqual(
+      try context(.init(layer: 2, precision: .f32, isWritten: true)), try cache(52, from: 2))
+    XCTAssertGreaterThan(try XCTUnwrap(scratch()), alone)
+    // No document is longer.
+    run.context?.tokens = 1 << 30
+    XCTAssertEqual(try context(), try cache(60))
+  }
+
   func testBankPeakIsThePlans() throws {
     let run = SmallRun(lanes: 2)
     let trainer = try run.start()

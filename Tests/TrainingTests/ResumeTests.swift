@@ -19,6 +19,26 @@ final class ResumeTests: XCTestCase {
     try checkEveryStep(run)
   }
 
+  func testBesideAContext() throws {
+    for lanes in [1, 2] {
+      var run = SmallRun(lanes: lanes)
+      run.source = .own
+      run.context = SlidingContext(tokens: 70, sinks: 3)
+      run.documentSegments = 4
+      try checkEveryStep(run)
+    }
+  }
+
+  func testAStateWithoutItsContextIsRefused() throws {
+    var run = SmallRun(lanes: 1)
+    let state = try run.start().state
+    run.context = SlidingContext(tokens: 70, sinks: 3)
+    XCTAssertThrowsError(try run.start().restore(state))
+    var other = try run.start().state
+    other.lanes[0].context?.layers.removeLast()
+    XCTAssertThrowsError(try run.start().restore(other))
+  }
+
   func testThreadsDoNotMatter() throws {
     var run = SmallRun(lanes: 2)
     run.threads = 1
@@ -85,6 +105,9 @@ struct SmallRun {
   var source = MemoryConfiguration.Source.shared
   var mode = TrainingMode.loraAll
   var extras: [AdapterConfiguration.Extra] = [.norm, .gate]
+  var context: SlidingContext?
+  /// Segments of a document; nil: a lane is one.
+  var documentSegments: Int?
 
   /// The chunk rows of each lane.
   var laneRows: [Range<Int>] {
@@ -94,7 +117,7 @@ struct SmallRun {
     }
   }
 
-  /// Segments of each document; a lane is a document.
+  /// Segments of each lane.
   private var documents: [Int] { lanes == 1 ? [11] : [9, 6] }
 
   /// Three chunks a segment, the last of them short.
@@ -106,7 +129,7 @@ struct SmallRun {
       return PlannedSegment(
         firstRow: first + index * 3, chunkLengths: lengths,
         tokens: random.integers(lengths.reduce(0, +), in: 3..<90).map { Int32($0) },
-        nextToken: -1, document: lane)
+        nextToken: -1, document: lane * 100 + (documentSegments.map { index / $0 } ?? 0))
     }
   }
 
@@ -133,7 +156,8 @@ struct SmallRun {
         extras: extras),
       schedule: LearningRateSchedule(
         shape: .cosine, peak: 1e-2, warmupSteps: 2, totalSteps: 8),
-      optimizer: .init(weightDecay: 1e-2, clip: 1), accumulation: 2, lanes: lanes, seed: 5)
+      optimizer: .init(weightDecay: 1e-2, clip: 1), accumulation: 2, lanes: lanes, seed: 5,
+      context: context)
   }
 
   /// Makes what gives a lane its frozen states.
@@ -155,7 +179,7 @@ struct SmallRun {
     let states = sources.compactMap { _ in frozen?(plan, 3 * Self.chunkTokens, decoder) }
     return try Trainer(
       decoder: decoder, options: options, sources: sources, states: states, plan: plan,
-      segmentTokens: 3 * Self.chunkTokens)
+      segmentTokens: 3 * Self.chunkTokens, documentTokens: 1000)
   }
 
   private var memory: MemoryConfiguration {
@@ -177,7 +201,8 @@ struct SmallRun {
     return MemoryEstimate(
       try LlamaConfiguration(huggingFace: files.configuration), memory: memory, options: options,
       data: .init(
-        tokens: 500, segmentTokens: 3 * Self.chunkTokens, chunkTokens: Self.chunkTokens,
+        tokens: 500, segmentTokens: 3 * Self.chunkTokens, documentTokens: 60,
+        chunkTokens: Self.chunkTokens,
         retrievedTokens: 4 * Self.chunkTokens, bankChunks: bankChunks, planBlocks: 10,
         planNeighbours: 40),
       residency: .expanded, fileBytes: files.byteCount, threads: threads, frozen: frozen)
@@ -195,6 +220,10 @@ struct SmallRun {
     var state = state
     let slots = source == .shared ? 1 : 2
     for lane in state.lanes.indices {
+      let layers = state.lanes[lane].context?.layers ?? []
+      state.lanes[lane].context?.layers = layers.map {
+        LayerCache(keys: FloatBuffer($0.keys.array), values: FloatBuffer($0.values.array))
+      }
       for entry in state.lanes[lane].memory.indices {
         let chunk = state.lanes[lane].memory[entry].chunk
         var parts: [(keys: [UInt8], values: [UInt8])] = []

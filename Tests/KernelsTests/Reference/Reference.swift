@@ -91,6 +91,8 @@ struct ReferenceAttention {
   var causal = true
   /// Local keys that a query sees at most.
   var window = Int.max
+  /// Local keys before the first query's own.
+  var cached = 0
 
   func callAsFunction(
     q: [Double], k: [Double], v: [Double], gates: [Double]? = nil
@@ -103,7 +105,7 @@ struct ReferenceAttention {
         for h in 0..<heads {
           let (kv, at) = (h / (heads / keyValueHeads) * headSize, (t * heads + h) * headSize)
           let memory = block.keys.count / width
-          let local = causal ? t + 1 : tokens
+          let local = cached + (causal ? t + 1 : tokens)
           let hidden = max(0, local - window)
           let s = gates.map { 1 / (1 + exp(-$0[h])) }
           var logits = [Double]()

@@ -16,6 +16,19 @@ struct ReferenceBlock {
   var memoryTokens: Int { chunks.reduce(0) { $0 + $1.tokens } }
 }
 
+/// Of one layer, keys before rotation and values, tokens × (Hkv · hd).
+struct ReferenceLayer {
+  var keys: [Double] = []
+  var values: [Double] = []
+
+  /// Forgets the tokens at `places`.
+  mutating func remove(_ places: Range<Int>, width: Int) {
+    let numbers = places.lowerBound * width..<places.upperBound * width
+    keys.removeSubrange(numbers)
+    values.removeSubrange(numbers)
+  }
+}
+
 /// A decoder of Llama's design with retrieval attention, in Double and plain loops: what is computed, not how.
 ///
 /// Every query is taken alone, with its block's memory at the positions that the method gives them.
@@ -33,12 +46,18 @@ struct ReferenceDecoder {
     /// By slot, T × (Hkv · hd).
     var keys: [[Double]]
     var values: [[Double]]
+    /// Those of every layer.
+    var layers: [ReferenceLayer] = []
   }
 
-  func forward(_ tokens: [Int32], blocks given: [ReferenceBlock]) -> Output {
+  /// - Parameter context: of every layer, what the tokens continue; empty for nothing.
+  func forward(
+    _ tokens: [Int32], blocks given: [ReferenceBlock], context: [ReferenceLayer] = []
+  ) -> Output {
     let c = configuration
     let blocks = given.isEmpty ? [ReferenceBlock(queries: 0..<tokens.count)] : given
-    let angles = RotaryAngles(self, tokens: tokens.count, blocks: blocks)
+    let cached = (context.first?.keys.count ?? 0) / c.keyValueWidth
+    let angles = RotaryAngles(self, tokens: cached + tokens.count, blocks: blocks)
     let sources = memory?.sourceLayers ?? []
     let none = [[Double]](repeating: [], count: sources.count)
     var output = Output(logits: [], keys: none, values: none)
@@ -53,8 +72,11 @@ struct ReferenceDecoder {
       if let slot = sources.firstIndex(of: layer) {
         (output.keys[slot], output.values[slot]) = (key, value)
       }
+      output.layers.append(ReferenceLayer(keys: key, values: value))
+      let before = context.isEmpty ? ReferenceLayer() : context[layer]
       let mixed = attention(
-        layer, linear(normed, prefix + "self_attn.q_proj"), key, value, blocks, angles)
+        layer, linear(normed, prefix + "self_attn.q_proj"), before.keys + key,
+        before.values + value, blocks, angles)
       add(&x, linear(mixed, prefix + "self_attn.o_proj"))
       let middle = norm(x, prefix + "post_attention_layernorm.weight")
       let up = linear(middle, prefix + "mlp.up_proj")
@@ -66,9 +88,11 @@ struct ReferenceDecoder {
   }
 
   /// Σ −log p(target) over the positions with a target.
-  func loss(_ tokens: [Int32], targets: [Int32], blocks: [ReferenceBlock]) -> Double {
+  func loss(
+    _ tokens: [Int32], targets: [Int32], blocks: [ReferenceBlock], context: [ReferenceLayer] = []
+  ) -> Double {
     let width = configuration.vocabularySize
-    let logits = forward(tokens, blocks: blocks).logits
+    let logits = forward(tokens, blocks: blocks, context: context).logits
     var sum = 0.0
     for (position, target) in targets.enumerated() where target >= 0 {
       let row = logits[position * width..<(position + 1) * width]
@@ -79,13 +103,14 @@ struct ReferenceDecoder {
     return sum
   }
 
-  /// One softmax over [memory ‖ local] a query and head.
+  /// One softmax over [memory ‖ local] a query and head; the queries are the last of the local tokens.
   private func attention(
     _ layer: Int, _ q: [Double], _ k: [Double], _ v: [Double], _ blocks: [ReferenceBlock],
     _ angles: RotaryAngles
   ) -> [Double] {
     let c = configuration
     let (size, width) = (c.headSize, c.keyValueWidth)
+    let cached = k.count / width - q.count / c.queryWidth
     let slot = memory?.retrievalLayers.firstIndex(of: layer).map {
       memory?.source == .own ? $0 : 0
     }
@@ -99,13 +124,14 @@ struct ReferenceDecoder {
       for t in block.queries {
         for head in 0..<c.queryHeads {
           let kv = head / (c.queryHeads / c.keyValueHeads) * size
-          let query = angles.turn(q, at: t * c.queryWidth + head * size, position: first + t)
+          let at = t * c.queryWidth + head * size
+          let query = angles.turn(q, at: at, position: first + cached + t)
           var logits = (0..<count).map { j in
             let position = memory?.positions == .continual ? j : 0
             return dot(query, angles.turn(memoryKeys, at: j * width + kv, position: position))
           }
-          let nearest = max(0, t + 1 - (c.window(layer: layer) ?? .max))
-          logits += (nearest...t).map { s in
+          let nearest = max(0, cached + t + 1 - (c.window(layer: layer) ?? .max))
+          logits += (nearest...cached + t).map { s in
             dot(query, angles.turn(k, at: s * width + kv, position: first + s))
           }
           let gate = gates.map { 1 / (1 + exp(-$0[head])) }
@@ -121,7 +147,7 @@ struct ReferenceDecoder {
               index < count ? index * width + kv : (index - count + nearest) * width + kv
             for d in 0..<size {
               let value = index < count ? memoryValues[from + d] : v[from + d]
-              out[t * c.queryWidth + head * size + d] += weight / total * value
+              out[at + d] += weight / total * value
             }
           }
         }
