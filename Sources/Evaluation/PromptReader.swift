@@ -46,7 +46,7 @@ public final class PromptReader {
     let targets = [Int32](repeating: -1, count: segment.tokens.count)
     pass.forward(
       Segment(tokens: segment.tokens, targets: targets, blocks: blocks), below: source + 1)
-    memory.advance(past: segment, pass)
+    try memory.advance(past: segment, pass)
   }
 
   /// The prompt, as the plan's last segment: one block, which does not enter the memory.

@@ -43,6 +43,8 @@ struct LanguageModel: ParsableCommand {
 
   @OptionGroup var contextOptions: ContextOptions
 
+  @OptionGroup var memoryRoom: MemoryRoom
+
   @Option(
     name: .customLong("protocol"),
     help: "How tokens are scored: stream, or window for chunks of ml-chunk --window.")
@@ -84,6 +86,7 @@ struct LanguageModel: ParsableCommand {
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights,
       compute: modelOptions.makeCompute(options))
+    model.decoder.memoryStore = memoryRoom.makeStore()
     var run = ScoringRun(
       model: model, plan: loaded, input: input, window: window, context: context,
       ropeScaling: contextOptions.ropeScaling?.name,
@@ -125,7 +128,7 @@ struct LanguageModel: ParsableCommand {
 
   private func provenance(_ census: ChunkCensus, _ plan: LoadedPlan?) throws -> Provenance? {
     try options.provenance(
-      adapter: adapter, census, plan, inputs: chunks, omitting: ["--scores"])
+      adapter: adapter, census, plan, inputs: chunks, omitting: ["--scores", "--memory-in-ram"])
   }
 
   private func scoreWriter(
