@@ -21,6 +21,15 @@ public struct MemoryRoom: ParsableArguments {
   /// Bytes that stay in RAM.
   public var bytesInRAM: Int { memoryInRam.map { $0 * 1_000_000 } ?? MemoryStore.standardBytes }
 
+  /// - Throws: `ToolError` where a bank of so many bytes is more than RAM's share and `TMPDIR` hold.
+  public func check(_ bankBytes: Int) throws {
+    let beyond = bankBytes - bytesInRAM
+    guard beyond > 0, let left = TemporaryFile.room(), beyond > left.bytes else { return }
+    throw ToolError(
+      "the memory grows to \(bankBytes / 1_000_000) MB, of which \(beyond / 1_000_000) MB go to "
+        + "TMPDIR, but \(left.folder) has \(left.bytes / 1_000_000) MB left (see --memory-in-ram)")
+  }
+
   public func makeStore() -> MemoryStore { .filed(bytesInRAM: bytesInRAM) }
 }
 

@@ -28,9 +28,9 @@ public final class TemporaryFile: @unchecked Sendable {
 
   /// A run of bytes of the file.
   public struct Place: @unchecked Sendable {
-    let offset: Int
+    public let offset: Int
     /// A power of two.
-    let size: Int
+    public let size: Int
     public let base: UnsafeMutableRawPointer
   }
 
@@ -39,8 +39,19 @@ public final class TemporaryFile: @unchecked Sendable {
   /// - Parameter content: what is kept, for messages: `memory`.
   public init(_ content: String) {
     self.content = content
+    folder = Self.folder
+  }
+
+  private static var folder: String {
     let named = getenv("TMPDIR").map { String(cString: $0) } ?? ""
-    folder = named.isEmpty ? "/tmp" : named
+    return named.isEmpty ? "/tmp" : named
+  }
+
+  /// The folder and the bytes that may still be written there, nil where the system does not say.
+  public static func room() -> (folder: String, bytes: Int)? {
+    var status = statvfs()
+    guard statvfs(folder, &status) == 0 else { return nil }
+    return (folder, Int(clamping: status.f_bavail) * Int(clamping: status.f_frsize))
   }
 
   deinit {

@@ -58,6 +58,9 @@ struct LanguageModel: ParsableCommand {
     help: ArgumentHelp("Write every token's score to FILE, a shard of scores.", valueName: "FILE"))
   var scores: String?
 
+  @Flag(help: "Run even where the memory estimate exceeds what is available.")
+  var ignoreMemoryEstimate = false
+
   @OptionGroup var options: CommonOptions
 
   func validate() throws {
@@ -83,6 +86,7 @@ struct LanguageModel: ParsableCommand {
     if let planned = loaded?.parameters.contextTokens {
       noteContext(planned, read: context?.rules)
     }
+    try checkMemory(outline, input.census, loaded, context)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights,
       compute: modelOptions.makeCompute(options))
@@ -117,6 +121,18 @@ struct LanguageModel: ParsableCommand {
     }
   }
 
+  /// - Throws: `ToolError` with the numbers when the run cannot fit.
+  private func checkMemory(
+    _ outline: ModelOutline, _ census: ChunkCensus, _ plan: LoadedPlan?, _ context: ContextLabel?
+  ) throws {
+    guard !ignoreMemoryEstimate else { return }
+    let estimate = ReadingEstimate(
+      outline, census: census, plan: plan, context: context,
+      inRAM: memoryRoom.bytesInRAM, options: modelOptions, threads: options.threadCount)
+    try estimate.check()
+    try memoryRoom.check(estimate.bankBytes)
+  }
+
   /// A plan leaves to the reader's local context what it was made for; another one misses text or reads
   /// it twice.
   private func noteContext(_ planned: Int, read context: LocalContext?) {
@@ -128,7 +144,8 @@ struct LanguageModel: ParsableCommand {
 
   private func provenance(_ census: ChunkCensus, _ plan: LoadedPlan?) throws -> Provenance? {
     try options.provenance(
-      adapter: adapter, census, plan, inputs: chunks, omitting: ["--scores", "--memory-in-ram"])
+      adapter: adapter, census, plan, inputs: chunks, omitting: ["--scores", "--memory-in-ram"],
+      flags: ["--ignore-memory-estimate"])
   }
 
   private func scoreWriter(
