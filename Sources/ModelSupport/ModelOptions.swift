@@ -68,7 +68,8 @@ public struct ModelOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How stored keys and values are kept: f32, bf16 or f16. (default: the adapter's, else f32)",
+      "How stored keys and values are kept: f32, bf16 or f16. (default: the adapter's, else bf16 "
+        + "with each layer's own, f32 with shared ones)",
       valueName: "TYPE"))
   public var memoryDtype: MemoryConfiguration.Precision?
 
@@ -118,7 +119,8 @@ public struct ModelOptions: ParsableArguments {
       retrievalLayers: retrievalLayers?.layers ?? layers(memoryLayer),
       positions: positions ?? adapter?.positions ?? .zero,
       source: memorySource ?? adapter?.source ?? .shared,
-      precision: memoryDtype ?? adapter?.precision ?? .f32,
+      precision: memoryDtype ?? adapter?.precision
+        ?? ((memorySource ?? adapter?.source) == .own ? .bf16 : .f32),
       usesGate: gate ?? adapter?.usesGate ?? false,
       chunkTokens: chunkTokens)
   }
