@@ -81,7 +81,8 @@ public struct ModelOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How stored keys and values are kept: f32, bf16 or f16. (default: the adapter's, else f32)",
+      "How stored keys and values are kept: f32, bf16 or f16. (default: the adapter's, else bf16 "
+        + "with each layer's own, f32 with shared ones)",
       valueName: "TYPE"))
   public var memoryDtype: MemoryConfiguration.Precision?
 
@@ -155,12 +156,13 @@ public struct ModelOptions: ParsableArguments {
       layers?($0, memoryLayer) ?? adapter?.retrievalLayers
         ?? $0.retrievalLayers(from: memoryLayer, layerCount: layerCount)
     }
+    let source = memorySource ?? adapter?.source ?? (layout ?? standard).source
     return MemoryConfiguration(
       memoryLayer: memoryLayer,
       retrievalLayers: retrievalLayers?.layers ?? own ?? adapter?.retrievalLayers ?? [],
       positions: positions ?? adapter?.positions ?? (layout ?? standard).positions,
-      source: memorySource ?? adapter?.source ?? (layout ?? standard).source,
-      precision: memoryDtype ?? adapter?.precision ?? .f32,
+      source: source,
+      precision: memoryDtype ?? adapter?.precision ?? (source == .own ? .bf16 : .f32),
       usesGate: gate ?? adapter?.usesGate ?? false,
       chunkTokens: chunkTokens)
   }
