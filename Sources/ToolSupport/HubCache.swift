@@ -1,3 +1,4 @@
+import FilePaths
 import Glibc
 
 /// The path of a model: what `name` names on disk, else the snapshot of `org/name` or
@@ -96,9 +97,7 @@ struct HubCache {
     defer { closedir(directory) }
     var names: [String] = []
     while names.count < 2, let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      }
+      let name = entryName(entry)
       if !name.hasPrefix(".") { names.append(name) }
     }
     return names.count == 1 ? names[0] : nil
