@@ -20,7 +20,8 @@ ln -s there/target.mls link.mls
 ln -s link.mls second.mls
 ln -s loop.mls loop.mls
 ml-chunk --tokenizer "$MODEL" -q -o second.mls in.jsonl
-[ -h second.mls ] && [ -h link.mls ] && [ ! -h there/target.mls ]
+readlink second.mls link.mls
+ls there
 ml-shard view second.mls | grep -o '"text":"[^"]*"'
 ml-chunk --tokenizer "$MODEL" -q -o loop.mls in.jsonl || echo "exit $?"
 
