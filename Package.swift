@@ -141,6 +141,7 @@ let package = Package(
       name: "ModelSupportTests",
       dependencies: [
         "ModelSupport", "Modeling", "Records", "ShardIO", "Weights", "Safetensors", "TestSupport",
+        "Tokenization",
       ]),
     .testTarget(
       name: "ToolTests",

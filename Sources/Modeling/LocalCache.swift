@@ -9,8 +9,8 @@ public final class LocalCache {
   /// The most tokens it holds, those of the running segment among them.
   public let capacity: Int
   public private(set) var count = 0
-  private let width: Int
-  private let layers: [(keys: FloatBuffer, values: FloatBuffer)]
+  let width: Int
+  let layers: [(keys: FloatBuffer, values: FloatBuffer)]
   private let rotated: FloatBuffer  // (capacity, Hkv·hd), one layer's at a time
   private let memory: MemoryConfiguration?
 
