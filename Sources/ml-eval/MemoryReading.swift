@@ -94,8 +94,9 @@ final class MemoryReading {
   func ask(_ prompt: String, asChat: Bool) throws -> Int {
     let plain = tokenizer.encode(prompt, specialTokens: .text)
     guard !plain.isEmpty else { throw ToolError.usage("--prompt has no tokens") }
-    let turn = asChat ? chat.map { tokenizer.encode($0.turn(prompt), specialTokens: .parse) } : nil
-    let tokens = try opening() + (turn ?? plain)
+    var words = plain
+    if asChat, let chat { words = tokenizer.encode(chat.turn(prompt), specialTokens: .parse) }
+    let tokens = try opening() + words
     try session.ask(tokens, query: plain)
     return tokens.count
   }
@@ -111,8 +112,8 @@ final class MemoryReading {
     let (stored, live) = (session.storedChunks, session.liveChunks)
     guard live < stored else { return nil }
     let share = decimal(100 * Double(stored - live) / Double(stored), 0)
-    return "\(share) % of what left the context is forgotten (\(stored - live) of \(stored) chunks): "
-      + "without --memory-tokens \(rules.memoryTokens) all of it is kept"
+    return "\(share) % of what left the context is forgotten (\(stored - live) of \(stored) "
+      + "chunks): without --memory-tokens \(rules.memoryTokens) all of it is kept"
   }
 
   /// Writes all that was read. No question may have been asked.
@@ -142,18 +143,22 @@ final class MemoryReading {
 
   /// One line: where in the text the passage stands, how near it is, and its words.
   func line(_ passage: ReadingSession.Passage) -> String {
-    var (offset, name, total) = (passage.range.lowerBound, "what was generated", 0)
-    for document in documents {
-      (name, total) = (document.name, document.tokens)
-      if offset < total { break }
-      offset -= total
-      name = "the prompt or what followed"
-    }
-    let share = offset < total ? " of \(total) (\(100 * offset / total) %)" : ""
     let text = tokenizer.decodeText(session.tokens[passage.range], skippingSpecialTokens: true)
     let words = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isWhitespace)
-    return "\(name), token \(offset)\(share), score \(decimal(Double(passage.score), 4)): "
+    return "\(place(passage.range.lowerBound)), score \(decimal(Double(passage.score), 4)): "
       + words.joined(separator: " ")
+  }
+
+  private func place(_ token: Int) -> String {
+    var offset = token
+    for document in documents {
+      if offset < document.tokens {
+        return "\(document.name), token \(offset) of \(document.tokens) "
+          + "(\(100 * offset / document.tokens) %)"
+      }
+      offset -= document.tokens
+    }
+    return "the prompt and its answer, token \(offset)"
   }
 }
 

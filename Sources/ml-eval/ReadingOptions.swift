@@ -53,8 +53,7 @@ struct ReadingOptions: ParsableArguments {
   var memoryTokens: Int?
 
   @Option(
-    help: "Which chunks go when --memory-tokens are full: counter, fifo, lru or none. (default: counter)"
-  )
+    help: "What --memory-tokens forget when full: counter, fifo, lru or none. (default: counter)")
   var eviction: Eviction?
 
   func validate() throws {
@@ -78,7 +77,8 @@ struct ReadingOptions: ParsableArguments {
   func sizes(stored: MemoryParameters.Sizes?, path: String?) throws -> ReadingSizes {
     if let stored, let path {
       for (name, own, there) in [
-        ("chunk-tokens", chunkTokens, stored.chunk), ("segment-tokens", segmentTokens, stored.segment),
+        ("chunk-tokens", chunkTokens, stored.chunk),
+        ("segment-tokens", segmentTokens, stored.segment),
         ("block-tokens", blockTokens, stored.block), ("query-tokens", queryTokens, stored.query),
         ("context", context, stored.context), ("sinks", sinks, stored.sinks),
       ] {

@@ -203,7 +203,9 @@ final class ReadingSessionTests: XCTestCase {
     private func retrieve(_ query: [Int32]) -> [MemoryChunk] {
       guard !chunks.isEmpty else { return [] }
       let scores = chunks.map { tests.product(tests.vector($0.tokens), tests.vector(query)) }
-      let best = chunks.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
+      let best = chunks.indices.sorted {
+        scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1
+      }
       return best.prefix(2).sorted().map { chunks[$0].chunk }
     }
   }
