@@ -146,6 +146,7 @@ let package = Package(
       name: "ModelSupportTests",
       dependencies: [
         "ModelSupport", "Modeling", "Records", "ShardIO", "Weights", "Safetensors", "TestSupport",
+        "Tokenization",
       ]),
     .testTarget(
       name: "ToolTests",

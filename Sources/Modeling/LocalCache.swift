@@ -13,7 +13,7 @@ public final class LocalCache {
   public let layers: Range<Int>
   /// Numbers of a token's keys, or values, in one layer.
   public let width: Int
-  private let kept: [LayerCache]
+  let kept: [LayerCache]
   private let rotated: FloatBuffer  // (capacity, Hkv·hd), one layer's at a time
   private let memory: MemoryConfiguration?
 
