@@ -20,7 +20,8 @@ public func attentionForward(
     q: q, k: k, v: v, tokens: tokens, cached: cached, shape: shape, gates: gates, causal: causal,
     window: window)
   let rowBlocks = RowBlock.split(blocks, tokens: tokens)
-  if tokens >= TiledAttention.fewestQueries {
+  let mostKeys = cached + tokens + (blocks.map(\.memoryTokens).max() ?? 0)
+  if tokens >= TiledAttention.fewestQueries, mostKeys >= TiledAttention.fewestKeys {
     let tiled = TiledAttention(input: input, out: out, logSumExp: logSumExp)
     // Keys are laid out once for the heads that share them, where there is work enough beside.
     let isWide = rowBlocks.count * shape.keyValueHeads >= 4 * workers.threads

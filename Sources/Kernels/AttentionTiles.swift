@@ -9,8 +9,9 @@ struct TiledAttention {
   let out: MutableFloats
   let logSumExp: MutableFloats?
 
-  /// Fewer queries than this are not worth laying out keys for.
+  /// Fewer queries, or fewer keys, are not worth laying out keys for.
   static let fewestQueries = 16
+  static let fewestKeys = 128
   /// Keys of a tile.
   private static let keys = 256
   /// Floats between rows of logits: not a multiple of a page, so that rows are in distinct sets.

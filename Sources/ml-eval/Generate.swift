@@ -25,8 +25,8 @@ struct Generate: ParsableCommand {
       family, behind the text; a small model answers that less often than it continues a sentence.
       """,
       examples: [
-        "ml-eval generate --model M.gguf --retriever minilm --save-memory m book.txt --max-tokens 0",
-        "ml-eval generate --model M.gguf --retriever minilm --load-memory m --prompt 'So '",
+        "ml-eval generate --model M --retriever R --max-tokens 0 --save-memory m a.txt",
+        "ml-eval generate --model M --retriever R --load-memory m --prompt 'So '",
         "ml-eval generate --model M.gguf --prompt 'Once upon a time' --temperature 0.8",
       ]))
 

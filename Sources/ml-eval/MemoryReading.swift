@@ -67,7 +67,8 @@ final class MemoryReading {
     let outline = try ModelOutline(path: tool.modelOptions.model) { layerCount in
       guard tool.retriever != nil || trained != nil else { return nil }
       return try tool.modelOptions.memory(
-        layerCount: layerCount, chunkTokens: sizes.chunk, adapter: kept ?? trained)
+        layerCount: layerCount, chunkTokens: sizes.chunk, adapter: kept ?? trained,
+        origin: stored.map { "\($0.path) was read" } ?? "the adapter was trained")
     }
     try checkedCacheBytes(sizes.context.tokens, outline.configuration)
     return outline

@@ -24,7 +24,8 @@ $read --max-tokens 4 --memory-dtype bf16 book.txt >goes-on
 $generate --max-tokens 2 --top-k 2 --load-memory two.mls --show-retrieved --prompt ' She said' >shown 2>passages
 sed -E 's/score [-0-9.]+: (.{8}).*/score: \1/' passages
 # A bounded memory says what it lost.
-${generate/ -q/} --segment-tokens 256 --max-tokens 0 --memory-tokens 256 book.txt 2>&1 | head -n 1
+${generate/ -q/} --segment-tokens 256 --max-tokens 0 --memory-tokens 256 book.txt 2>bounded
+head -n 1 bounded
 # A question in the model's own format is answered; the format's tokens are not printed.
 $generate --chat --max-tokens 8 --load-memory two.mls --prompt 'Who spoke?' >chat
 if grep -q 'im_' chat; then cat chat; fi
@@ -38,7 +39,8 @@ import json
 config = json.load(open('$FIXTURES/llama-gqa/config.json'))
 config['eos_token_id'] = list(range(config['vocab_size']))
 json.dump(config, open('ends/config.json', 'w'))"
-ml-eval generate --model ends --prompt a 2>&1 | head -n 1
+ml-eval generate --model ends --prompt a 2>ended
+head -n 1 ended
 ml-eval generate -q --model ends --prompt a --chat 2>&1 || echo "exit $?"
 
 printf 'caf\351' >latin1.txt
@@ -53,6 +55,7 @@ done <<'CASES'
 --load-memory two.mls
 --load-memory book.txt --prompt a
 --load-memory two.mls --prompt a --memory-layer 3
+--load-memory two.mls --prompt a --layout published
 --load-memory two.mls --prompt a --chunk-tokens 64
 --load-memory two.mls --prompt a --context 4096
 --load-memory two.mls --prompt a --model other.gguf
