@@ -65,7 +65,9 @@ final class HeapPlace: MemoryPlace, @unchecked Sendable {
     _ count: Int, fill: (UnsafeMutableRawBufferPointer) -> Void,
     onRelease: (@Sendable () -> Void)? = nil
   ) {
-    let target = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
+    // Aligned no more than any: what was freed then takes the next of its size, where a wider alignment
+    // asks for more room than it left and the heap grows with the text.
+    let target = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
     fill(target)
     bytes = UnsafeRawBufferPointer(target)
     self.onRelease = onRelease
