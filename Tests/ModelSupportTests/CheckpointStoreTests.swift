@@ -40,11 +40,30 @@ final class CheckpointStoreTests: XCTestCase {
       XCTAssertThrowsError(try CheckpointStore(folder + "/c")) {
         XCTAssert("\($0)".contains("another run"), "\($0)")
       }
-      XCTAssertNotNil(store)
+      // Who was refused has taken nothing away, and the lock holds.
+      try store.map { try write($0, step: 1) }
+      XCTAssertThrowsError(try CheckpointStore(folder + "/c/"))
+      XCTAssertEqual(store?.steps, [1])
+      try FileManager.default.removeItem(atPath: folder + "/c/checkpoint-1")
       store = nil
       // An empty folder goes with its store.
       XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/c"))
       XCTAssertNoThrow(try CheckpointStore(folder + "/c"))
+      XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder), [])
+    }
+  }
+
+  func testOthersAreSetAside() throws {
+    try withTemporaryFolder { folder in
+      let store = try CheckpointStore(folder + "/c")
+      for aside in ["c.aside-1", "c.aside-2"] {
+        for step in 1...3 { try write(store, step: step, keep: 3) }
+        XCTAssert(try store.setAside([1, 3]).hasSuffix(aside))
+        XCTAssertEqual(store.steps, [2])
+        XCTAssertEqual(
+          try FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(aside)").sorted(),
+          ["checkpoint-1", "checkpoint-3"])
+      }
     }
   }
 
