@@ -1,5 +1,6 @@
 import Modeling
 import Safetensors
+import ToolSupport
 import Weights
 
 /// A decoder with the adapters it was asked to wear, and the names of all of them.
@@ -46,7 +47,7 @@ public struct LoadedModel {
     residency: WeightResidency, threads: Int
   ) throws {
     try self.init(
-      ModelOutline(path: path, memory: memory), adapter: folder, residency: residency,
+      ModelOutline(path: ModelName(path), memory: memory), adapter: folder, residency: residency,
       compute: Compute(threads: threads))
   }
 
