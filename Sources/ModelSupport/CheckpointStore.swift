@@ -4,7 +4,7 @@ import ToolSupport
 import Weights
 
 /// A folder of checkpoints, `checkpoint-STEP` each. A checkpoint is a folder that appears complete or
-/// not at all: safetensors files, and state.json, which names their XXH64.
+/// not at all: safetensors files, and state.json, which names their XXH64 and its own.
 ///
 /// One run at a time holds the folder. A checkpoint goes when newer ones are whole, or when a person
 /// removes it.
@@ -100,7 +100,8 @@ public final class CheckpointStore {
     state["format"] = .string(StoredCheckpoint.format)
     state["files"] = .object(digests)
     try writer.write(
-      Array(JSONValue.object(state).prettyEncoded.utf8), to: StoredCheckpoint.stateFile)
+      Array(JSONValue.object(Seal.add("digest", to: state)).prettyEncoded.utf8),
+      to: StoredCheckpoint.stateFile)
     try writer.commit()
     for old in steps.dropLast(keep) { try removeFolder(Self.path(old, in: folder)) }
   }
@@ -108,7 +109,7 @@ public final class CheckpointStore {
 
 /// A checkpoint on disk.
 public struct StoredCheckpoint: Sendable {
-  static let format = "memlong-checkpoint/1"
+  static let format = "memlong-checkpoint/2"
   static let stateFile = "state.json"
 
   public let path: String
@@ -140,6 +141,9 @@ public struct StoredCheckpoint: Sendable {
     }
     guard state["format"]?.stringValue == format else {
       throw WeightsError(path, "format is not \(format)")
+    }
+    guard Seal.check("digest", of: state) == true else {
+      throw WeightsError(path, "\(stateFile) is not as it was written")
     }
     return state
   }

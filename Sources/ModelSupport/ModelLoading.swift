@@ -102,6 +102,7 @@ public struct LoadedModel {
 
   private static func apply(_ folder: String, to decoder: Decoder) throws {
     if let foundation = try foundation(of: folder) { try apply(foundation, to: decoder) }
+    try Adapter.checkSeal(folder: folder)
     let adapter = try Adapter.read(folder: folder)
     let tensors = try adapter.tensors.sorted { $0.key < $1.key }.map { name, tensor in
       guard name.hasPrefix(Adapter.prefix) else {

@@ -5,6 +5,7 @@ import Records
 import ShardIO
 import ToolSupport
 import Training
+import Weights
 
 @main
 struct MLTrain: ParsableCommand {
@@ -83,6 +84,9 @@ struct TrainTool: ParsableCommand {
     let census = input.census
     guard census.longestDocument > 1 else {
       throw ToolError("no document has a second token: nothing is to be predicted")
+    }
+    if let adapter, try !Adapter.checkSeal(folder: adapter) {
+      options.detail("\(adapter): carries no digest, so that damage would go unnoticed")
     }
     let loaded = try plan.map { try LoadedPlan(path: $0, for: census) }
     let lanes = try self.lanes(census, loaded)

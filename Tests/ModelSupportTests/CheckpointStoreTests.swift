@@ -110,6 +110,24 @@ final class CheckpointStoreTests: XCTestCase {
     }
   }
 
+  /// Whatever bit of the newest state.json turns, what is read is what was written, or the one before.
+  func testEveryBitOfTheStateCounts() throws {
+    try withTemporaryFolder { folder in
+      let store = try CheckpointStore(folder)
+      for step in 1...2 { try write(store, step: step) }
+      let path = CheckpointStore.path(2, in: folder) + "/state.json"
+      let bytes = try readBytes(path)
+      let whole = try XCTUnwrap(store.newest(skipping: { XCTFail($0) })).state
+      for bit in 0..<bytes.count * 8 {
+        var damaged = bytes
+        damaged[bit / 8] ^= 1 << (bit % 8)
+        try TestSupport.write(damaged, to: path)
+        let found = try XCTUnwrap(store.newest(skipping: { _ in }))
+        XCTAssert(found.path.hasSuffix("-1") || found.state == whole, "bit \(bit)")
+      }
+    }
+  }
+
   func testIdentityNamesWhatDiffers() throws {
     struct Inner { var rate = 0.5, layers = [1, 2], name: String? = nil }
     struct Outer { var inner = Inner(), mode = MemoryConfiguration.Positions.zero }

@@ -6,7 +6,7 @@ run=(ml-train -q --model "$MODEL" --stage 2 --schedule constant --warmup-steps 0
 mkfifo pipe
 "${run[@]}" -o out --checkpoint-every 1 --log log.jsonl --tensorboard events - <pipe &
 exec 3>pipe
-until [ -e .events.lock ]; do sleep 0.1; done
+for wait in {1..100}; do [ -e .events.lock ] || sleep 0.1; done
 for options in "-o out" "-o out/" "-o out --resume --checkpoint-every 1" "-o other --checkpoint-dir out.checkpoints" \
   "-o other --log log.jsonl" "-o other --tensorboard events"; do
   # shellcheck disable=SC2086
