@@ -29,3 +29,4 @@ until [ -e slow ]; do sleep 0.1; done
 { kill -KILL $! && wait $!; } 2>/dev/null || true
 flock -n runs/demo/.lock true || echo "held"
 rm slow
+flock runs/demo/.lock echo "free"
