@@ -28,7 +28,29 @@ each = $(foreach one,$1,$(foreach other,$2,$(one)/$(other)))
 ifeq ($(wildcard pipelines/$(PIPELINE)/config.mk),)
 $(error no recipe pipelines/$(PIPELINE)/config.mk)
 endif
+before-recipe := $(.VARIABLES)
 include pipelines/$(PIPELINE)/config.mk
+
+# A variable of the command line that nothing here or in the recipe reads is refused, and so is one of the
+# recipe that looks like a slip of the pen. What only the environment of programs knows is let through.
+open := (
+close := )
+comma := ,
+texts := $(foreach file,$(MAKEFILE_LIST),$(file <$(file)))
+is-read = $(strip $(foreach form,$$$(open)$1$(close) $$$(open)$1: $${$1} $(comma)$1$(close),$(findstring \
+  $(form),$(texts))))
+unread = $(foreach name,$1,$(if $(call is-read,$(name)),,$(name)))
+capitals := $(addsuffix %,A B C D E F G H I J K L M N O P Q R S T U V W X Y Z)
+typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+typed := $(call unread,$(filter-out %.from %.rows %.options EVAL.% EVALUATE.% HF_% OMP_% OPENBLAS_% -%,$(typed)))
+written := $(filter $(capitals),$(filter-out $(before-recipe),$(.VARIABLES)))
+written := $(call unread,$(foreach name,$(written),$(if $(findstring .,$(name)),,$(name))))
+ifneq ($(typed)$(written),)
+unknown := $(shell python3 pipelines/tools/unknown.py '$(typed)' '$(written)' $(MAKEFILE_LIST))
+ifneq ($(unknown),)
+$(error $(unknown))
+endif
+endif
 
 # What a recipe may leave out: the texts of EVAL are one set, each system is evaluated with its memory
 # off and with each kind of plan, and in-context learning and needles are not asked for.
@@ -147,7 +169,7 @@ RAW := $(sort $(foreach name,$(TRAIN) $(EVAL) $(if $(FETCH),more),$(call input,$
 # --- Stages ----------------------------------------------------------------------------------
 
 R := runs/$(PIPELINE)
-STAGE := @pipelines/tools/stage.sh
+STAGE := @exec pipelines/tools/stage.sh
 COMMON := $(if $(THREADS),--threads $(THREADS))
 
 # A stage's stamp holds its tool's word of $(BUILT) and its options. It is rewritten only when that
@@ -178,7 +200,7 @@ chunk-$2.options = $(chunk-$1.options) $($2.options)
 chunk-$2.beside = $(call from,$2) $($2.rows)
 $(call stamp,chunk-$2,ml-chunk)
 $(R)/chunks/$2.mls: $(call input,$2) $(BASE) $(if $(FETCH),$(call input,more)) $(R)/stamps/chunk-$2
-	$(STAGE) '4/8 chunk $2' $$(@:.mls=.log) $(RUN) $(call rows,$2) $(BIN)/ml-chunk \
+	$(STAGE) '4/8 chunk $2' $$@ $$(@:.mls=.log) $(RUN) $(call rows,$2) $(BIN)/ml-chunk \
 	  $$(chunk-$2.options) $(COMMON) -o $$@ $(if $(call is-parquet,$2),-,$(call files,$2))
 endef
 $(foreach set,TRAIN EVAL,$(foreach name,$($(set)),$(eval $(call chunk,$(set),$(name)))))
@@ -195,7 +217,7 @@ embed-$1-$2.options = --model $(call model,$(RETRIEVER)) $(embed-$1.blocks) --qu
 $(call stamp,embed-$1-$2,ml-embed)
 $(call embeddings,$($1),$2): $(R)/embeddings/%.$2.mls: $(R)/chunks/%.mls $(ENCODER) \
     $(R)/stamps/embed-$1-$2
-	$(STAGE) '5/8 embed $$*, query $2' $$(@:.mls=.log) $(RUN) $(BIN)/ml-embed \
+	$(STAGE) '5/8 embed $$*, query $2' $$@ $$(@:.mls=.log) $(RUN) $(BIN)/ml-embed \
 	  $$(embed-$1-$2.options) $(COMMON) -o $$@ $$<
 endef
 $(eval $(call embed,TRAIN,$(TRAIN_QUERY)))
@@ -233,10 +255,10 @@ $(eval $(call stamp,stat,ml-index))
 described :=
 define plan
 $(R)/plans/$1.mls: $(call embeddings,$2,$3) $(index-$4.stamp)
-	$(STAGE) '6/8 index $1' $$(@:.mls=.log) $(RUN) $(BIN)/ml-index $$(index-$4.options) \
+	$(STAGE) '6/8 index $1' $$@ $$(@:.mls=.log) $(RUN) $(BIN)/ml-index $$(index-$4.options) \
 	  $(COMMON) -o $$@ $(call embeddings,$2,$3)
 $(R)/plans/$1.json: $(R)/plans/$1.mls $(stat.stamp)
-	$(STAGE) '6/8 describe $1' $(R)/plans/$1.stat.log $(RUN) $(BIN)/ml-index stat --json \
+	$(STAGE) '6/8 describe $1' $$@ $(R)/plans/$1.stat.log $(RUN) $(BIN)/ml-index stat --json \
 	  $(addprefix --embeddings ,$(call embeddings,$2,$3)) $(COMMON) -o $$@ $$<
 $(if $(filter recent random,$(call name,$4)),,described += $(R)/plans/$1.json)
 endef
@@ -259,14 +281,14 @@ adapter.file = $(call adapter,$1)/adapter_model.safetensors
 log = $(R)/stage$1/stage$1.jsonl
 train.inputs := $(R)/plans/train.mls $(train.chunks)
 
-# A stopped stage goes on from its last checkpoint, unless something that it depends on has changed.
+# A stopped stage goes on from its last checkpoint, unless something that it depends on has changed: then
+# ml-train sets the checkpoints aside. Those of a stage that is done go.
 # $(call train,STAGE,OPTIONS)
 checkpoints = $(call adapter,$1).checkpoints
 define train
-	@[ -z "$$(find $^ -newer $(call checkpoints,$1) 2>/dev/null)" ] || rm -rf $(call checkpoints,$1)
-	$(STAGE) '7/8 train, stage $1' $(call adapter,$1).log $(RUN) $(MPIRUN) $(BIN)/ml-train \
+	$(STAGE) '7/8 train, stage $1' $@ $(call adapter,$1).log $(RUN) $(MPIRUN) $(BIN)/ml-train \
 	  $(train-$1.options) $(COMMON) -v $2 --plan $(R)/plans/train.mls -o $(call adapter,$1) \
-	  --resume $(if $(CHECKPOINT_EVERY),--checkpoint-every $(CHECKPOINT_EVERY)) --log $(call log,$1) \
+	  --resume --set-aside $(if $(CHECKPOINT_EVERY),--checkpoint-every $(CHECKPOINT_EVERY)) --log $(call log,$1) \
 	  $(train.chunks)
 	@rm -rf $(call checkpoints,$1)
 endef
@@ -303,7 +325,7 @@ define evaluate
 results += $(R)/eval/$1/$(call as-file,$2.$3).json
 $(R)/eval/$1/$(call as-file,$2.$3).json: $(EVAL.$1:%=$(R)/chunks/%.mls) $5 $(call system.inputs,$2) \
     $($4.stamp)
-	$(STAGE) '8/8 evaluate $2, memory $3, on $1' $$(@:.json=.log) $(RUN) $(BIN)/ml-eval lm \
+	$(STAGE) '8/8 evaluate $2, memory $3, on $1' $$@ $$(@:.json=.log) $(RUN) $(BIN)/ml-eval lm \
 	  $$($4.options) --data-set $1 $(COMMON) $(if $5,--plan $5) --scores $$(@:.json=.mls) \
 	  -o $$@ $(EVAL.$1:%=$(R)/chunks/%.mls)
 endef
@@ -318,7 +340,7 @@ define oracle
 $4.options = $$(system.$(call name,$2)) $(call more,$2) $(call more,oracle+$(call every,$3))
 $(call stamp,$4,ml-eval)
 $(call plan-file,$1,$2,$3): $(EVAL.$1:%=$(R)/chunks/%.mls) $5 $(call system.inputs,$2) $$($4.stamp)
-	$(STAGE) '8/8 search what helps $2 on $1' $$(@:.mls=.log) $(RUN) $(BIN)/ml-eval oracle \
+	$(STAGE) '8/8 search what helps $2 on $1' $$@ $$(@:.mls=.log) $(RUN) $(BIN)/ml-eval oracle \
 	  $$($4.options) $(COMMON) --plan $5 -o $$@ $(EVAL.$1:%=$(R)/chunks/%.mls)
 endef
 oracle.with = $(call oracle,$1,$2,$3,oracle-$(call as-file,$1.$2.$3),$(call \
@@ -328,7 +350,8 @@ $(foreach set,$(EVAL_SETS),$(foreach word,$(call evaluated,$(set)),$(if \
   $(call oracle.with,$(set),$(patsubst %/,%,$(dir $(word))),$(notdir $(word)))))))
 
 # Tasks that plan in their own process, on each system: in-context learning and hidden numbers.
-task.common = --retriever $(call model,$(RETRIEVER)) --chunk-tokens $(CHUNK_TOKENS) --top-k $(TOP_K)
+task.common = --retriever $(call model,$(RETRIEVER)) --chunk-tokens $(CHUNK_TOKENS) --top-k $(TOP_K) \
+  $(call option,memory-tokens,MEMORY_TOKENS) $(call option,eviction,EVICTION)
 task.icl = icl $(task.common) --data $(ICL_DATA) $(ICL_OPTIONS)
 task.needle = needle $(task.common) --segment-tokens $(SEGMENT_TOKENS) $(NEEDLE_OPTIONS)
 # $(eval $(call task,icl or needle,TASK,SYSTEM))
@@ -338,7 +361,7 @@ $(call stamp,$1-$(call as-file,$2.$3),ml-eval)
 results += $(R)/eval/$1/$(call as-file,$2.$3).json
 $(R)/eval/$1/$(call as-file,$2.$3).json: $(call system.inputs,$3) $(ENCODER) \
     $(if $(filter icl,$1),$(wildcard $(ICL_DATA)/* $(ICL_DATA)/*/*)) $(R)/stamps/$1-$(call as-file,$2.$3)
-	$(STAGE) '8/8 $1, $2 with $3' $$(@:.json=.log) $(RUN) $(BIN)/ml-eval \
+	$(STAGE) '8/8 $1, $2 with $3' $$@ $$(@:.json=.log) $(RUN) $(BIN)/ml-eval \
 	  $$($1-$(call as-file,$2.$3).options) $(COMMON) -o $$@
 endef
 $(foreach word,$(ICL),$(eval $(call task,icl,$(patsubst %/,%,$(dir $(word))),$(notdir $(word)))))
@@ -346,12 +369,14 @@ $(foreach word,$(NEEDLE),$(eval $(call task,needle,$(patsubst %/,%,$(dir $(word)
 
 logs := $(foreach stage,$(STAGES),$(call log,$(stage)))
 report.options = --title $(PIPELINE) --command 'make$(if $(filter-out demo,$(PIPELINE)), \
-  PIPELINE=$(PIPELINE))' $(results) $(described) $(logs)
+  PIPELINE=$(PIPELINE))' $(results) $(described)
+report.beside = $(logs)
 $(eval $(call stamp,report,ml-eval))
 REPORT := $(R)/eval/report.md
 $(REPORT): $(results) $(described) $(adapters) $(report.stamp)
-	$(STAGE) '8/8 report' $(@:.md=.log) $(RUN) $(BIN)/ml-eval report --html $(@:.md=.html) \
-	  --harness $(@D)/harness -o $@ $(report.options)
+	@for log in $(logs); do [ -e $$log ] || echo "no $$log: the report does without" >&2; done
+	$(STAGE) '8/8 report' $@ $(@:.md=.log) $(RUN) $(BIN)/ml-eval report --html $(@:.md=.html) \
+	  --harness $(@D)/harness -o $@ $(report.options) $$(ls $(logs) 2>/dev/null)
 	@sed '/^## Systems/,$$d' $@
 	@echo 'The report, with figures: $(@:.md=.html)'
 	@pipelines/tools/results.sh drift $(PIPELINE)
@@ -375,10 +400,13 @@ BENCH_PUBLISHED ?=
 
 .PHONY: all build fetch pipeline test bench check format results help clean FORCE
 
-# The pipeline is a second make, because the stamps read the versions of tools that are built here.
+# The pipeline is a second make, because the stamps read the versions of tools that are built here. One at
+# a time; it takes the shell's place, so that a signal to the first make reaches it.
+mode = $(firstword -$(MAKEFLAGS))
 all: build fetch ## build, fetch, run the pipeline, print its report
-	@if $(MAKE) -q pipeline >/dev/null 2>&1; then echo 'Nothing to do: $(REPORT) is up to date.'; \
-	else $(MAKE) --no-print-directory pipeline; fi
+	@$(if $(findstring n,$(mode))$(findstring q,$(mode))$(findstring t,$(mode)),,. pipelines/tools/alone.sh $(R);) \
+	if $(MAKE) -q pipeline >/dev/null 2>&1; then echo 'Nothing to do: $(REPORT) is up to date.'; \
+	else exec $(MAKE) --no-print-directory pipeline; fi
 
 build: $(BUILT) ## install what is missing, build the tools
 fetch: $(BASE) $(ENCODER) $(RAW) ## fetch the pipeline's models and text into the cache

@@ -62,7 +62,7 @@ extension LoadedModel {
       config[Self.foundationFolder] = .string(try Adapter.digest(folder: foundation))
       try Self.collect(foundation, into: &extra, prefix: Self.foundationFolder)
     }
-    extra["config.json"] = Array(JSONValue.object(config).prettyEncoded.utf8)
+    extra["config.json"] = Array(adapter.sealed(config).prettyEncoded.utf8)
     if let provenance {
       let chain = try JSONValue(parsing: provenance.encoded)
       extra[Self.provenanceFile] = Array(

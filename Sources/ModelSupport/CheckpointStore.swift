@@ -5,27 +5,25 @@ import ToolSupport
 import Weights
 
 /// A folder of checkpoints, `checkpoint-STEP` each. A checkpoint is a folder that appears complete or
-/// not at all: safetensors files, and state.json, which names their XXH64.
+/// not at all: safetensors files, and state.json, which names their XXH64 and its own.
 ///
-/// One run at a time holds the folder.
+/// One run at a time holds the folder. A checkpoint goes when newer ones are whole, or when a person
+/// removes it.
 public final class CheckpointStore {
   public let folder: String
-  private let lock: Int32
+  private let lock: OutputLock
   private static let prefix = "checkpoint-"
 
-  /// Takes hold of the folder, which is made where it is missing, and removes what killed runs left.
+  /// Takes hold of the folder, which is made when there is a checkpoint to write, and removes what killed
+  /// runs left.
   ///
-  /// - Throws: `ToolError` when another run holds it.
+  /// - Throws: `ToolError` when another run holds it, or when it is no folder.
   public init(_ folder: String) throws {
+    // Not to be left to `deinit` before it is held.
+    let lock = try OutputLock(folder)
     self.folder = folder
-    try makeFolder(folder)
-    lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard lock >= 0 else { throw ToolError.system(folder) }
-    // Some network file systems cannot lock; then the user must see to it.
-    if flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK {
-      close(lock)
-      throw ToolError("\(folder): another run writes its checkpoints there")
-    }
+    self.lock = lock
+    if access(folder, F_OK) == 0 { try makeFolder(folder) }
     for name in folderContents(folder) where name.hasPrefix("." + Self.prefix) {
       let step = name.dropFirst(Self.prefix.count + 1).prefix { $0 != "." }
       removeTemporaries(of: Self.prefix + step, in: folder)
@@ -34,20 +32,35 @@ public final class CheckpointStore {
 
   deinit {
     rmdir(folder)  // fails unless it is empty
-    close(lock)
+    lock.release()
   }
 
   /// The steps that there are checkpoints of, the newest last.
-  public var steps: [Int] { Self.steps(in: folder) }
-
-  /// The same without taking hold of the folder.
-  public static func steps(in folder: String) -> [Int] {
+  public var steps: [Int] {
     folderContents(folder).compactMap { name in
-      guard name.hasPrefix(prefix), let step = Int(name.dropFirst(prefix.count)), step >= 0 else {
-        return nil
-      }
+      guard name.hasPrefix(Self.prefix), let step = Int(name.dropFirst(Self.prefix.count)),
+        step >= 0
+      else { return nil }
       return step
     }.sorted()
+  }
+
+  /// Moves checkpoints out of the way, to a new folder `FOLDER.aside-N`, and gives its path.
+  public func setAside(_ steps: [Int]) throws -> String {
+    for number in 1...9999 {
+      let aside = "\(lock.place).aside-\(number)"
+      if mkdir(aside, 0o777) != 0 {
+        guard errno == EEXIST else { throw ToolError.system(aside) }
+        continue
+      }
+      for step in steps {
+        guard rename(Self.path(step, in: folder), Self.path(step, in: aside)) == 0 else {
+          throw ToolError.system(aside)
+        }
+      }
+      return aside
+    }
+    throw ToolError("\(folder): too many of its checkpoints were set aside")
   }
 
   public static func path(_ step: Int, in folder: String) -> String {
@@ -76,6 +89,7 @@ public final class CheckpointStore {
     step: Int, state: [String: JSONValue], files: [(name: String, tensors: [TensorParts])],
     keep: Int
   ) throws {
+    try makeFolder(folder)
     let writer = try FolderWriter(Self.path(step, in: folder))
     var digests: [String: JSONValue] = [:]
     for file in files {
@@ -87,7 +101,8 @@ public final class CheckpointStore {
     state["format"] = .string(StoredCheckpoint.format)
     state["files"] = .object(digests)
     try writer.write(
-      Array(JSONValue.object(state).prettyEncoded.utf8), to: StoredCheckpoint.stateFile)
+      Array(JSONValue.object(Seal.add("digest", to: state)).prettyEncoded.utf8),
+      to: StoredCheckpoint.stateFile)
     try writer.commit()
     for old in steps.dropLast(keep) { try removeFolder(Self.path(old, in: folder)) }
   }
@@ -95,7 +110,7 @@ public final class CheckpointStore {
 
 /// A checkpoint on disk.
 public struct StoredCheckpoint: Sendable {
-  static let format = "memlong-checkpoint/1"
+  static let format = "memlong-checkpoint/2"
   static let stateFile = "state.json"
 
   public let path: String
@@ -127,6 +142,9 @@ public struct StoredCheckpoint: Sendable {
     }
     guard state["format"]?.stringValue == format else {
       throw WeightsError(path, "format is not \(format)")
+    }
+    guard Seal.check("digest", of: state) == true else {
+      throw WeightsError(path, "\(stateFile) is not as it was written")
     }
     return state
   }

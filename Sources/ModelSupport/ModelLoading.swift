@@ -1,5 +1,6 @@
 import Modeling
 import Safetensors
+import ToolSupport
 import Weights
 
 /// A decoder with the adapters it was asked to wear, and the names of all of them.
@@ -46,7 +47,7 @@ public struct LoadedModel {
     residency: WeightResidency, threads: Int
   ) throws {
     try self.init(
-      ModelOutline(path: path, memory: memory), adapter: folder, residency: residency,
+      ModelOutline(path: ModelName(path), memory: memory), adapter: folder, residency: residency,
       compute: Compute(threads: threads))
   }
 
@@ -102,6 +103,7 @@ public struct LoadedModel {
 
   private static func apply(_ folder: String, to decoder: Decoder) throws {
     if let foundation = try foundation(of: folder) { try apply(foundation, to: decoder) }
+    try Adapter.checkSeal(folder: folder)
     let adapter = try Adapter.read(folder: folder)
     let tensors = try adapter.tensors.sorted { $0.key < $1.key }.map { name, tensor in
       guard name.hasPrefix(Adapter.prefix) else {

@@ -44,7 +44,7 @@ public struct ModelOptions: ParsableArguments {
       "The base model: a .gguf file, a Hugging Face folder (config.json; safetensors or "
         + "pytorch_model.bin), or org/name[@revision] in the local Hugging Face cache.",
       valueName: "MODEL"))
-  public var model: String
+  public var model: ModelName
 
   @Option(
     help: ArgumentHelp(

@@ -11,13 +11,13 @@ public struct ModelOutline: Sendable {
   public let memory: MemoryConfiguration?
 
   /// - Parameters:
-  ///   - path: of a `.gguf` file or a folder, or a hub name (see `resolveModel`).
+  ///   - path: of a `.gguf` file or a folder, or a hub name.
   ///   - ropeScaling: in place of the model's own.
   ///   - memory: the memory's configuration for a decoder of so many layers, nil without one.
   public init(
-    path: String, ropeScaling: RopeScaling? = nil, memory: (Int) throws -> MemoryConfiguration?
+    path: ModelName, ropeScaling: RopeScaling? = nil, memory: (Int) throws -> MemoryConfiguration?
   ) throws {
-    let path = try resolveModel(path)
+    let path = try path.path()
     let stored = try ModelFiles.open(path: path)
     files = try ropeScaling.map { try stored.setting(ropeScaling: $0.json) } ?? stored
     let fields = files.configuration

@@ -42,6 +42,18 @@ public struct RunIdentity: Equatable, Sendable {
 
   public var json: JSONValue { .object(fields.mapValues { .string($0) }) }
 
+  /// The first difference to another run and both of its sides; nil where the two agree.
+  ///
+  /// - Parameter stored: the `json` of the other run.
+  public func difference(to stored: JSONValue?) -> String? {
+    let other = stored?.objectValue?.compactMapValues(\.stringValue) ?? [:]
+    let names = Set(fields.keys).union(other.keys).subtracting(inputs).sorted()
+    for name in inputs + names where fields[name] != other[name] {
+      return "\(name) is \(other[name] ?? "absent") there and \(fields[name] ?? "absent") here"
+    }
+    return nil
+  }
+
   /// Refuses what another run wrote.
   ///
   /// - Parameters:
@@ -49,12 +61,8 @@ public struct RunIdentity: Equatable, Sendable {
   ///   - remedy: what the user can do about it.
   /// - Throws: `ToolError` naming the first difference and both of its sides.
   public func check(_ stored: JSONValue?, path: String, remedy: String) throws {
-    let other = stored?.objectValue?.compactMapValues(\.stringValue) ?? [:]
-    let names = Set(fields.keys).union(other.keys).subtracting(inputs).sorted()
-    for name in inputs + names where fields[name] != other[name] {
-      throw ToolError(
-        "\(path) is of another run: \(name) is \(other[name] ?? "absent") there and "
-          + "\(fields[name] ?? "absent") here (\(remedy))")
+    if let difference = difference(to: stored) {
+      throw ToolError("\(path) is of another run: \(difference) (\(remedy))")
     }
   }
 }

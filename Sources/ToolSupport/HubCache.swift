@@ -1,16 +1,27 @@
+import ArgumentParser
 import FilePaths
 import Glibc
 
-/// The path of a model: what `name` names on disk, else the snapshot of `org/name` or
-/// `org/name@revision` in the local cache of the Hugging Face hub; without a revision that of `main`, or
-/// the only one there is. Nothing is downloaded.
-///
-/// - Throws: `ToolError`, one line, for a hub name that is not there; it says where it was looked for
-///   and how to fetch it. Any other path is given back for its reader to complain of.
-public func resolveModel(_ name: String) throws -> String {
-  if access(name, F_OK) == 0 { return name }
-  guard let model = HubName(name) else { return name }
-  return try HubCache().snapshot(of: model)
+/// A model, retriever or tokenizer as a person names it: no path, so that no reader takes it before it
+/// was looked up.
+public struct ModelName: ExpressibleByArgument, CustomStringConvertible, Sendable {
+  public let description: String
+
+  public init(_ text: String) { description = text }
+
+  public init(argument: String) { self.init(argument) }
+
+  /// What it names on disk, else the snapshot of `org/name` or `org/name@revision` in the local cache of
+  /// the Hugging Face hub; without a revision that of `main`, or the only one there is. Nothing is
+  /// downloaded.
+  ///
+  /// - Throws: `ToolError`, one line, for a hub name that is not there; it says where it was looked for
+  ///   and how to fetch it. Any other path is given back for its reader to complain of.
+  public func path() throws -> String {
+    if access(description, F_OK) == 0 { return description }
+    guard let model = HubName(description) else { return description }
+    return try HubCache().snapshot(of: model)
+  }
 }
 
 /// `org/name`, perhaps with `@revision`: a branch, a tag, a commit.

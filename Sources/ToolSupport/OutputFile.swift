@@ -3,7 +3,8 @@ import Glibc
 import ShardIO
 
 /// Standard output, or a file that appears complete or not at all: the bytes go to a temporary
-/// beside it, which `commit` renames. Without `commit` nothing is left.
+/// beside it, which `commit` renames. Without `commit` nothing is left; what killed tools left of the
+/// same output goes when it is written anew.
 public final class OutputFile: ByteSink {
   private let path: String?
   private var descriptor: Int32
@@ -49,7 +50,8 @@ public final class OutputFile: ByteSink {
     place(of: one ?? "-") == place(of: other ?? "-")
   }
 
-  private static func place(of path: String) -> String {
+  /// A path, links followed as far as they lead somewhere.
+  static func place(of path: String) -> String {
     if path == "-" { return path }
     var status = stat()
     if stat(path, &status) == 0 { return resolved(path) }
@@ -65,13 +67,18 @@ public final class OutputFile: ByteSink {
     beside path: String, named name: String
   ) throws -> (Int32, (path: String, slot: Int)) {
     let (folder, file) = split(path)
+    Leftovers.remove(of: file, in: folder)
     for attempt in 0..<100 {
-      let candidate = "\(folder)/.\(file.prefix(200)).\(getpid()).\(attempt).tmp"
+      let candidate = "\(folder)/\(Leftovers.temporary(of: file, attempt: attempt))"
       let slot = try Temporaries.add(candidate)
       let descriptor = open(candidate, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-      if descriptor >= 0 { return (descriptor, (candidate, slot)) }
+      if descriptor >= 0, Leftovers.hold(descriptor) { return (descriptor, (candidate, slot)) }
       Temporaries.forget(slot)
-      if errno != EEXIST { throw ToolError.system(name) }
+      if descriptor >= 0 {
+        close(descriptor)
+      } else if errno != EEXIST {
+        throw ToolError.system(name)
+      }
     }
     throw ToolError.system(name)
   }
@@ -151,7 +158,7 @@ private func syncFolder(of path: String) throws {
   guard fsync(descriptor) == 0 || errno == EINVAL else { throw ToolError.system(folder) }
 }
 
-private func split(_ path: String) -> (folder: String, file: String) {
+func split(_ path: String) -> (folder: String, file: String) {
   guard let slash = path.lastIndex(of: "/") else { return (".", path) }
   let folder = slash == path.startIndex ? "/" : String(path[..<slash])
   return (folder, String(path[path.index(after: slash)...]))

@@ -86,10 +86,8 @@ public struct Adapter: Sendable {
   /// - Throws: `WeightsError` when writing fails, or when the path holds something else than an
   ///   adapter or an empty folder.
   public func write(folder: String, extraFiles: [String: [UInt8]] = [:]) throws {
-    var files = extraFiles
-    // Without the last newline: PEFT's own bytes.
-    files[Self.configurationFile] = Array(configuration.prettyEncoded.utf8.dropLast())
-    files[Self.weightsFile] = weightBytes()
+    let own = Dictionary(uniqueKeysWithValues: files.map { ($0.name, $0.content) })
+    let files = extraFiles.merging(own) { _, own in own }
     try replaceFolder(folder, with: files, marker: Self.configurationFile)
   }
 
@@ -97,6 +95,15 @@ public struct Adapter: Sendable {
   /// - Throws: `WeightsError` where the folder cannot be made, or holds something else.
   public static func checkWritable(folder: String) throws {
     try checkReplaceable(folder, marker: configurationFile)
+  }
+
+  /// The two files that make an adapter.
+  var files: [(name: String, content: [UInt8])] {
+    [
+      // Without the last newline: PEFT's own bytes.
+      (Self.configurationFile, Array(configuration.prettyEncoded.utf8.dropLast())),
+      (Self.weightsFile, weightBytes()),
+    ]
   }
 
   private func weightBytes() -> [UInt8] {

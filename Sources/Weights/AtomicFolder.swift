@@ -125,7 +125,7 @@ private func putInPlace(_ temporary: String, _ folder: String) throws {
 }
 
 /// Swaps two folders in one step (Linux's renameat2, which Swift's Glibc module does not show).
-private func exchange(_ one: String, _ other: String) -> Bool {
+func exchange(_ one: String, _ other: String) -> Bool {
   typealias Path = UnsafePointer<CChar>
   typealias RenameAt2 = @convention(c) (CInt, Path, CInt, Path, CUnsignedInt) -> CInt
   guard let symbol = dlsym(nil, "renameat2") else {

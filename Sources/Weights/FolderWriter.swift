@@ -85,8 +85,12 @@ public final class FolderWriter {
       guard errno == ENOTEMPTY || errno == EEXIST else {
         throw WeightsError(path, lastSystemError())
       }
-      try removeFolder(path)
-      guard rename(temporary, path) == 0 else { throw WeightsError(path, lastSystemError()) }
+      if exchange(temporary, path) {
+        removeTree(temporary)
+      } else {
+        try removeFolder(path)
+        guard rename(temporary, path) == 0 else { throw WeightsError(path, lastSystemError()) }
+      }
     }
     isOpen = false
     try syncFolder(parent(of: path))

@@ -47,7 +47,7 @@ struct MLChunk: ParsableCommand {
     help: ArgumentHelp(
       "A model's folder or GGUF file, a tokenizer.json, a SentencePiece model or a vocab.txt.",
       valueName: "PATH"))
-  var tokenizer: String
+  var tokenizer: ModelName
 
   @Option(help: ArgumentHelp("Tokens in a chunk, 1...65535.", valueName: "G"))
   var chunkTokens = 128
@@ -107,7 +107,7 @@ struct MLChunk: ParsableCommand {
       Input is rows of token ids, input_ids, of this tokenizer: decode them, each span of the \
       row's source as a document; with --special-tokens parse, special tokens stay.
       """, valueName: "PATH"))
-  var idsTokenizer: String?
+  var idsTokenizer: ModelName?
 
   @Option(
     help: """
@@ -156,7 +156,7 @@ struct MLChunk: ParsableCommand {
 
   func run() throws {
     let cost = CostLine()
-    let tokenizer = try TokenizerFiles.open(path: resolveModel(self.tokenizer))
+    let tokenizer = try TokenizerFiles.open(path: self.tokenizer.path())
     if separator == .eos && tokenizer.endOfSequence == nil {
       throw ToolError("\(self.tokenizer): no end-of-text token for --separator eos")
     }
@@ -253,7 +253,7 @@ struct MLChunk: ParsableCommand {
       return DocumentParser(textField: textField, sourceField: sourceField)
     }
     return DocumentParser(
-      idsOf: try TokenizerFiles.open(path: resolveModel(idsTokenizer)),
+      idsOf: try TokenizerFiles.open(path: idsTokenizer.path()),
       keepsSpecialTokens: specialTokens == .parse)
   }
 }

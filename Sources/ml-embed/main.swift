@@ -46,7 +46,7 @@ struct Embed: ParsableCommand {
       sentence-transformers' modules.json, which says how vectors are pooled; or org/name[@revision] \
       in the local Hugging Face cache.
       """, valueName: "MODEL"))
-  var model: String
+  var model: ModelName
 
   @Option(
     help: ArgumentHelp(
@@ -102,7 +102,7 @@ struct Embed: ParsableCommand {
     let output = try OutputFile(options.output)
     let reader = try ChunkReader(sources: InputFile.all(inputs))
     let retriever = try Retriever(
-      folder: resolveModel(model), options: .init(pooling: pooling, instruction: instruction))
+      folder: model.path(), options: .init(pooling: pooling, instruction: instruction))
     options.detail(
       "\(retriever.name): pooling \(retriever.pooling.rawValue), at most \(retriever.maximumLength) "
         + "tokens of a text, instruction \(retriever.instruction.name)")

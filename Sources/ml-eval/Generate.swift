@@ -40,7 +40,7 @@ struct Generate: ParsableCommand {
   var adapter: String?
 
   @Option(help: ArgumentHelp("The retriever's folder, as for ml-embed.", valueName: "DIR"))
-  var retriever: String?
+  var retriever: ModelName?
 
   @Option(help: ArgumentHelp("Text to continue, after the documents.", valueName: "TEXT"))
   var prompt = ""

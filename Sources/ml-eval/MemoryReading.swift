@@ -25,7 +25,7 @@ final class MemoryReading {
   let storedProvenance: Provenance?
 
   init(_ tool: Generate) throws {
-    let loader = try tool.retriever.map { try Retriever(folder: $0) }
+    let loader = try tool.retriever.map { try Retriever(folder: $0.path()) }
     let stored = try tool.loadMemory.map { try StoredMemory(path: $0) }
     storedProvenance = stored?.provenance
     documents = stored?.parameters.documents ?? []

@@ -31,7 +31,7 @@ struct RecallOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The retriever of --select nearest: a sentence-transformers folder.", valueName: "DIR"))
-  var retriever: String?
+  var retriever: ModelName?
 
   @Option(
     help: ArgumentHelp(
@@ -46,7 +46,7 @@ struct RecallOptions: ParsableArguments {
   var chunkTokens = 128
 
   @Option(help: ArgumentHelp("Tokens that the memory holds.", valueName: "N"))
-  var memoryTokens = 65536
+  var memoryTokens = 32768
 
   @Option(help: "What a full memory forgets: counter, fifo, lru or none.")
   var eviction = Eviction.counter
@@ -63,7 +63,7 @@ struct RecallOptions: ParsableArguments {
     help: ArgumentHelp(
       "The tokenizer: a GGUF, tokenizer.json or SentencePiece file, or a folder. (default: the model's)",
       valueName: "PATH"))
-  var tokenizer: String?
+  var tokenizer: ModelName?
 
   @Option(
     help: ArgumentHelp("An adapter folder of ml-train or PEFT to apply.", valueName: "DIR"))
@@ -79,9 +79,9 @@ struct RecallOptions: ParsableArguments {
     where !(1...1 << 20).contains(value) {
       throw ValidationError("--\(name) is \(value), not in 1...\(1 << 20)")
     }
-    guard (chunkTokens...1 << 30).contains(memoryTokens) else {
+    guard (chunkTokens...1 << 40).contains(memoryTokens) else {
       throw ValidationError(
-        "--memory-tokens is \(memoryTokens), not in \(chunkTokens)...\(1 << 30)")
+        "--memory-tokens is \(memoryTokens), not in \(chunkTokens)...\(1 << 40)")
     }
   }
 

@@ -46,7 +46,7 @@ struct RecallSession {
     let longest = max(segmentTokens, promptTokens)
     try checkedCacheBytes(longest + (context?.tokens ?? 0), outline.configuration)
     self.segmentTokens = segmentTokens
-    let path = recall.tokenizer ?? modelOptions.model
+    let path = try (recall.tokenizer ?? modelOptions.model).path()
     tokenizer = try TokenizerFiles.open(path: path)
     let identity = tokenizer.identity
     try outline.check(
@@ -54,7 +54,7 @@ struct RecallSession {
         name: identity.name, vocabularySize: identity.vocabularySize, digest: identity.digest))
     let retriever =
       usesMemory && recall.select == .nearest
-      ? try recall.retriever.map { try Retriever(folder: $0) } : nil
+      ? try recall.retriever.map { try Retriever(folder: $0.path()) } : nil
     model = try LoadedModel(
       outline, adapter: recall.adapter, residency: modelOptions.weights,
       compute: modelOptions.makeCompute(options))

@@ -21,6 +21,12 @@ struct CheckpointArguments: ParsableArguments {
   @Flag(help: "Go on from the newest checkpoint; from the start where there is none.")
   var resume = false
 
+  @Flag(
+    help: ArgumentHelp(
+      "Move the checkpoints of another run that are in the way to a folder beside theirs. (default: "
+        + "refuse)"))
+  var setAside = false
+
   @Option(
     help: ArgumentHelp(
       "Append one JSON object a step to FILE; a run that is not resumed empties it first.",
@@ -39,7 +45,9 @@ struct CheckpointArguments: ParsableArguments {
     "--checkpoint-every", "--keep", "--checkpoint-dir", "--log", "--tensorboard",
     "--memory-in-ram",
   ]
-  static let unrecordedFlags: Set<String> = ["--resume", "--ignore-memory-estimate"]
+  static let unrecordedFlags: Set<String> = [
+    "--resume", "--set-aside", "--ignore-memory-estimate",
+  ]
 
   func validateRanges() throws {
     if let checkpointEvery, checkpointEvery < 1 {
@@ -51,9 +59,8 @@ struct CheckpointArguments: ParsableArguments {
 
   /// Where the checkpoints of the run that writes `output` lie.
   func folder(output: String) -> String {
-    if let checkpointDir { return checkpointDir }
-    var path = output
+    var path = checkpointDir ?? output
     while path.hasSuffix("/"), path.count > 1 { path.removeLast() }
-    return path + ".checkpoints"
+    return checkpointDir == nil ? path + ".checkpoints" : path
   }
 }

@@ -26,15 +26,20 @@ extension TrainTool {
     return estimate
   }
 
-  /// Takes hold of the checkpoints' folder where the run is to write or read there, and clears away
-  /// what a killed run left, also of its adapter.
-  func makeStore(_ output: String) throws -> CheckpointStore? {
-    guard checkpoints.checkpointEvery != nil || checkpoints.resume else { return nil }
-    let store = try CheckpointStore(checkpoints.folder(output: output))
-    let parts = output.split(separator: "/")
-    let parent = (output.hasPrefix("/") ? "/" : "./") + parts.dropLast().joined(separator: "/")
+  /// Takes hold of what the run writes beside its checkpoints, and clears away what a killed run left of
+  /// its adapter.
+  ///
+  /// - Throws: `ToolError` when another run writes one of these.
+  func holdOutputs(_ output: String) throws -> [OutputLock] {
+    let adapter = try OutputLock(output)
+    let parts = adapter.place.split(separator: "/")
+    let parent =
+      (adapter.place.hasPrefix("/") ? "/" : "./") + parts.dropLast().joined(separator: "/")
     if let name = parts.last { removeTemporaries(of: String(name), in: parent) }
-    return store
+    return try [adapter]
+      + [checkpoints.log, checkpoints.tensorboard].compactMap {
+        try $0.map { try OutputLock($0) }
+      }
   }
 
   /// What the run's result depends on. Not on threads.
@@ -59,20 +64,28 @@ extension TrainTool {
 
   /// The checkpoint to go on from, nil to start.
   ///
-  /// - Throws: `ToolError` when another run's checkpoints are in the folder.
-  func checkpoint(
-    _ identity: RunIdentity, _ store: CheckpointStore?, _ output: String
-  ) throws -> StoredCheckpoint? {
-    let folder = checkpoints.folder(output: output)
-    for step in CheckpointStore.steps(in: folder) {
-      let path = CheckpointStore.path(step, in: folder)
+  /// - Throws: `ToolError` when another run's checkpoints are in the folder and are to stay there.
+  func checkpoint(_ identity: RunIdentity, _ store: CheckpointStore) throws -> StoredCheckpoint? {
+    var others: [(step: Int, difference: String)] = []
+    for step in store.steps {
       // A damaged one is dealt with below.
+      let path = CheckpointStore.path(step, in: store.folder)
       guard let state = try? StoredCheckpoint.state(at: path) else { continue }
-      try identity.check(
-        state["run"], path: path, remedy: "remove it, or name another --checkpoint-dir")
+      if let difference = identity.difference(to: state["run"]) {
+        others.append((step, difference))
+      }
     }
-    guard checkpoints.resume, let store else { return nil }
-    return try store.newest(skipping: { options.note($0) })
+    if let first = others.first {
+      let path = CheckpointStore.path(first.step, in: store.folder)
+      let problem = "\(path) is of another run: \(first.difference)"
+      guard checkpoints.setAside else {
+        throw ToolError(
+          "\(problem) (remove it, name another --checkpoint-dir, or --set-aside)")
+      }
+      let aside = try store.setAside(others.map(\.step))
+      options.note("\(problem); set aside in \(aside)")
+    }
+    return checkpoints.resume ? try store.newest(skipping: { options.note($0) }) : nil
   }
 
   func trainer(

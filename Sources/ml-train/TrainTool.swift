@@ -5,6 +5,7 @@ import Records
 import ShardIO
 import ToolSupport
 import Training
+import Weights
 
 @main
 struct MLTrain: ParsableCommand {
@@ -78,16 +79,23 @@ struct TrainTool: ParsableCommand {
     let folder = try options.outputFolder("the adapter's")
     let cost = CostLine()
     try LoadedModel.checkAdapterWritable(folder: folder)
+    let locks = try holdOutputs(folder)
+    defer { locks.forEach { $0.release() } }
+    let store = try CheckpointStore(checkpoints.folder(output: folder))
     let input = try ChunkInput(chunks)
     let census = input.census
     guard census.longestDocument > 1 else {
       throw ToolError("no document has a second token: nothing is to be predicted")
+    }
+    if let adapter, try !Adapter.checkSeal(folder: adapter) {
+      options.detail("\(adapter): carries no digest, so that damage would go unnoticed")
     }
     let loaded = try plan.map { try LoadedPlan(path: $0, for: census) }
     let lanes = try self.lanes(census, loaded)
     var settings = try training.options(
       microSteps: try stepCount(input, lanes), lanes: lanes.count, seed: options.seed)
     let outline = try self.outline(census)
+    try settings.schedule.checkTrains()
     settings.context = try contextOptions.sliding(
       usual: .usual(
         layout: outline.memory?.layout(layerCount: outline.configuration.layerCount),
@@ -98,10 +106,9 @@ struct TrainTool: ParsableCommand {
     try outline.check(census.parameters.tokenizer)
     settings.adapter = try settings.adapter.fitted(to: outline.configuration)
     let estimate = try estimateMemory(outline, settings, census, loaded, lanes)
-    let store = try makeStore(folder)
     let names = try LoadedModel.Names(outline.files, adapter: adapter)
     let identity = self.identity(outline, names, census, loaded, settings)
-    let stored = try checkpoint(identity, store, folder)
+    let stored = try checkpoint(identity, store)
     let frozen = frozenLayers(outline, settings)
     let compute = modelOptions.makeCompute(options)
     let cache = try frozenCache(outline, names, settings, below: frozen, input, loaded, compute)
@@ -119,8 +126,7 @@ struct TrainTool: ParsableCommand {
     let tokens = trainer.tokens
     try TrainingLoop(
       trainer: trainer, identity: identity, settings: settings, arguments: checkpoints,
-      options: options, folder: checkpoints.folder(output: folder), store: store,
-      isResumed: stored != nil, totalTokens: census.tokens
+      options: options, store: store, isResumed: stored != nil, totalTokens: census.tokens
     ).run()
     try model.saveAdapter(
       settings.adapter, layers: layers, folder: folder,

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ModelSupport
 import Modeling
+import ToolSupport
 import Training
 
 extension TrainingMode: ExpressibleByArgument {}
@@ -133,5 +134,15 @@ struct TrainingArguments: ParsableArguments {
       throw ValidationError("--\(option): \(list) names one twice")
     }
     return words
+  }
+}
+
+extension LearningRateSchedule {
+  /// - Throws: `ToolError` where every step has rate 0, as the first ones of a warm-up do.
+  func checkTrains() throws {
+    guard !(0..<totalSteps).contains(where: { rate(step: $0) > 0 }) else { return }
+    throw ToolError.usage(
+      "nothing would be trained: the run has \(totalSteps) \(totalSteps == 1 ? "step" : "steps"), and "
+        + "--schedule \(shape.rawValue) with --warmup-steps \(warmupSteps) begins at rate 0")
   }
 }

@@ -11,9 +11,7 @@ struct TrainingLoop {
   let settings: TrainingOptions
   let arguments: CheckpointArguments
   let options: CommonOptions
-  /// The checkpoints' folder, and its store where it is in use from the start.
-  let folder: String
-  let store: CheckpointStore?
+  let store: CheckpointStore
   /// Whether the trainer stands at a checkpoint.
   let isResumed: Bool
   let totalTokens: Int
@@ -54,15 +52,14 @@ struct TrainingLoop {
     let isDue = arguments.checkpointEvery.map { step % $0 == 0 && !isLast } ?? false
     guard isStop || isDue else { return }
     try log?.sync()
-    let store = try self.store ?? CheckpointStore(folder)
-    try save(store)
+    try save()
     guard isStop else { return }
     throw ToolError.stopped(
       "stopped on request after step \(step) of \(settings.schedule.totalSteps); "
-        + "--resume goes on from \(CheckpointStore.path(step, in: folder))")
+        + "--resume goes on from \(CheckpointStore.path(step, in: store.folder))")
   }
 
-  private func save(_ store: CheckpointStore) throws {
+  private func save() throws {
     let state = trainer.state
     var json = CheckpointCoding.json(state, seed: settings.seed)
     json["run"] = identity.json

@@ -83,6 +83,7 @@ final class AdapterChainTests: XCTestCase {
   func testHalfAnAdapterIsRefused() throws {
     try withTemporaryFolder { folder in
       let (model, stage2, _) = try twoStages(in: folder)
+      try unseal(stage2)
       let whole = try Adapter.read(folder: stage2)
       for name in [
         "model.layers.3.self_attn.q_proj.lora_B.weight", "model.layers.5.input_layernorm.weight",
@@ -102,6 +103,38 @@ final class AdapterChainTests: XCTestCase {
       try turned.write(folder: stage2)
       XCTAssertThrowsError(try load(model, adapter: stage2))
     }
+  }
+
+  /// A bit that turned anywhere in an adapter or in the one it stands on.
+  func testDamageIsRefused() throws {
+    try withTemporaryFolder { folder in
+      let (model, stage2, _) = try twoStages(in: folder)
+      XCTAssert(try Adapter.checkSeal(folder: stage2))
+      for part in ["", "base_adapter/"] {
+        for name in ["config.json", "adapter_config.json", "adapter_model.safetensors"] {
+          let path = "\(stage2)/\(part)\(name)"
+          let bytes = try readBytes(path)
+          for number in 0..<9 {
+            var damaged = bytes
+            damaged[(2 * number + 1) * bytes.count / 18] ^= 1 << (number % 4)
+            try write(damaged, to: path)
+            XCTAssertThrowsError(try load(model, adapter: stage2), "\(path), \(number)")
+          }
+          try write(bytes, to: path)
+        }
+      }
+      XCTAssertNoThrow(try load(model, adapter: stage2))
+      try unseal(stage2)
+      XCTAssertFalse(try Adapter.checkSeal(folder: stage2))
+      XCTAssertNoThrow(try load(model, adapter: stage2))
+    }
+  }
+
+  /// As a folder that PEFT wrote.
+  private func unseal(_ folder: String) throws {
+    var config = try JSONValue(parsing: readBytes(folder + "/config.json")).objectValue ?? [:]
+    XCTAssertNotNil(config.removeValue(forKey: "adapter_digest"))
+    try write(JSONValue.object(config).encodedBytes(), to: folder + "/config.json")
   }
 
   func testMergingDoesNotOverwriteTheBase() throws {

@@ -40,11 +40,30 @@ final class CheckpointStoreTests: XCTestCase {
       XCTAssertThrowsError(try CheckpointStore(folder + "/c")) {
         XCTAssert("\($0)".contains("another run"), "\($0)")
       }
-      XCTAssertNotNil(store)
+      // Who was refused has taken nothing away, and the lock holds.
+      try store.map { try write($0, step: 1) }
+      XCTAssertThrowsError(try CheckpointStore(folder + "/c/"))
+      XCTAssertEqual(store?.steps, [1])
+      try FileManager.default.removeItem(atPath: folder + "/c/checkpoint-1")
       store = nil
       // An empty folder goes with its store.
       XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/c"))
       XCTAssertNoThrow(try CheckpointStore(folder + "/c"))
+      XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder), [])
+    }
+  }
+
+  func testOthersAreSetAside() throws {
+    try withTemporaryFolder { folder in
+      let store = try CheckpointStore(folder + "/c")
+      for aside in ["c.aside-1", "c.aside-2"] {
+        for step in 1...3 { try write(store, step: step, keep: 3) }
+        XCTAssert(try store.setAside([1, 3]).hasSuffix(aside))
+        XCTAssertEqual(store.steps, [2])
+        XCTAssertEqual(
+          try FileManager.default.contentsOfDirectory(atPath: "\(folder)/\(aside)").sorted(),
+          ["checkpoint-1", "checkpoint-3"])
+      }
     }
   }
 
@@ -88,6 +107,24 @@ final class CheckpointStoreTests: XCTestCase {
       // A damaged one is replaced when its step comes again.
       try write(store, step: 5)
       XCTAssertEqual(try store.newest(skipping: { XCTFail($0) })?.path.hasSuffix("-5"), true)
+    }
+  }
+
+  /// Whatever bit of the newest state.json turns, what is read is what was written, or the one before.
+  func testEveryBitOfTheStateCounts() throws {
+    try withTemporaryFolder { folder in
+      let store = try CheckpointStore(folder)
+      for step in 1...2 { try write(store, step: step) }
+      let path = CheckpointStore.path(2, in: folder) + "/state.json"
+      let bytes = try readBytes(path)
+      let whole = try XCTUnwrap(store.newest(skipping: { XCTFail($0) })).state
+      for bit in 0..<bytes.count * 8 {
+        var damaged = bytes
+        damaged[bit / 8] ^= 1 << (bit % 8)
+        try TestSupport.write(damaged, to: path)
+        let found = try XCTUnwrap(store.newest(skipping: { _ in }))
+        XCTAssert(found.path.hasSuffix("-1") || found.state == whole, "bit \(bit)")
+      }
     }
   }
 

@@ -40,10 +40,10 @@ final class HubCacheTests: XCTestCase {
     try withCache { folder in
       setenv("HF_HUB_CACHE", folder + "/hub", 1)
       let snapshots = folder + "/hub/models--org--name/snapshots/"
-      XCTAssertEqual(try resolveModel("org/name"), snapshots + "aaa")
-      XCTAssertEqual(try resolveModel("org/name@main"), snapshots + "aaa")
-      XCTAssertEqual(try resolveModel("org/name@refs/pr/1"), snapshots + "bbb")
-      XCTAssertEqual(try resolveModel("org/name@bbb"), snapshots + "bbb")
+      XCTAssertEqual(try ModelName("org/name").path(), snapshots + "aaa")
+      XCTAssertEqual(try ModelName("org/name@main").path(), snapshots + "aaa")
+      XCTAssertEqual(try ModelName("org/name@refs/pr/1").path(), snapshots + "bbb")
+      XCTAssertEqual(try ModelName("org/name@bbb").path(), snapshots + "bbb")
     }
   }
 
@@ -53,14 +53,14 @@ final class HubCacheTests: XCTestCase {
       XCTAssertEqual(symlink(folder, folder + "/huggingface"), 0)
       setenv("XDG_CACHE_HOME", folder, 1)
       XCTAssertEqual(
-        try resolveModel("org/name"),
+        try ModelName("org/name").path(),
         folder + "/huggingface/hub/models--org--name/snapshots/aaa")
       setenv("HF_HOME", folder, 1)
-      XCTAssertEqual(try resolveModel("org/name"), expected)
+      XCTAssertEqual(try ModelName("org/name").path(), expected)
       setenv("HF_HUB_CACHE", folder + "/other", 1)
-      XCTAssertThrowsError(try resolveModel("org/name"))
+      XCTAssertThrowsError(try ModelName("org/name").path())
       setenv("HF_HUB_CACHE", "", 1)
-      XCTAssertEqual(try resolveModel("org/name"), expected)
+      XCTAssertEqual(try ModelName("org/name").path(), expected)
     }
   }
 
@@ -70,10 +70,10 @@ final class HubCacheTests: XCTestCase {
       setenv("HF_HUB_CACHE", folder + "/hub", 1)
       let repository = folder + "/hub/models--org--pinned"
       try makeFolder(repository + "/snapshots/ddd")
-      XCTAssertEqual(try resolveModel("org/pinned"), repository + "/snapshots/ddd")
-      XCTAssertThrowsError(try resolveModel("org/pinned@main"))
+      XCTAssertEqual(try ModelName("org/pinned").path(), repository + "/snapshots/ddd")
+      XCTAssertThrowsError(try ModelName("org/pinned@main").path())
       try makeFolder(repository + "/snapshots/eee")
-      XCTAssertThrowsError(try resolveModel("org/pinned"))
+      XCTAssertThrowsError(try ModelName("org/pinned").path())
     }
   }
 
@@ -92,7 +92,7 @@ final class HubCacheTests: XCTestCase {
             + "to fetch it: hf download org/name --revision gone"
         ),
       ] {
-        XCTAssertThrowsError(try resolveModel(name)) { XCTAssertEqual("\($0)", expected) }
+        XCTAssertThrowsError(try ModelName(name).path()) { XCTAssertEqual("\($0)", expected) }
       }
     }
   }
@@ -101,12 +101,12 @@ final class HubCacheTests: XCTestCase {
   func testPaths() throws {
     try withCache { folder in
       setenv("HF_HUB_CACHE", folder + "/hub", 1)
-      XCTAssertEqual(try resolveModel(folder), folder)
+      XCTAssertEqual(try ModelName(folder).path(), folder)
       for path in [
         "a.gguf", "models/a.gguf", "/org/name", "../name", "org/..", "org/name/x", "name",
         "org/name@../x", "",
       ] {
-        XCTAssertEqual(try resolveModel(path), path)
+        XCTAssertEqual(try ModelName(path).path(), path)
       }
     }
   }

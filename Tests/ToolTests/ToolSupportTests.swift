@@ -94,4 +94,49 @@ final class ToolSupportTests: XCTestCase {
       XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder), ["out"])
     }
   }
+
+  func testWhatKilledToolsLeftGoes() throws {
+    try withTemporaryFolder { folder in
+      let manager = FileManager.default
+      let names = [
+        ".out.1.0.tmp", ".out.\(getpid()).3.tmp", ".out.x.0.tmp", ".out.1.tmp", ".other.1.0.tmp",
+        ".out.tmp", "out.1.0.tmp",
+      ]
+      for name in names { try TestSupport.write([1], to: "\(folder)/\(name)") }
+      let (one, other) = (try OutputFile(folder + "/out"), try OutputFile(folder + "/out"))
+      try one.write("one")
+      try other.write("other")
+      XCTAssertNoThrow(try one.commit())
+      XCTAssertNoThrow(try other.commit())
+      XCTAssertEqual(
+        try manager.contentsOfDirectory(atPath: folder).sorted(),
+        (names.dropFirst(2) + ["out"]).sorted())
+    }
+  }
+
+  func testOneRunHoldsAnOutput() throws {
+    try withTemporaryFolder { folder in
+      let path = folder + "/out"
+      let lock = try OutputLock(path)
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      try FileManager.default.createSymbolicLink(
+        atPath: folder + "/link", withDestinationPath: "out")
+      for spelling in [path, path + "/", folder + "/link"] {
+        XCTAssertThrowsError(try OutputLock(spelling)) {
+          XCTAssertEqual("\($0)", "\(spelling): another run writes there")
+        }
+      }
+      XCTAssertNoThrow(try OutputLock(folder + "/other").release())
+      lock.release()
+      XCTAssertNoThrow(try OutputLock(path))
+      for nobodys in ["-", "/dev/null"] {
+        let one = try OutputLock(nobodys)
+        XCTAssertNoThrow(try OutputLock(nobodys))
+        one.release()
+      }
+      XCTAssertThrowsError(try OutputLock(folder + "/absent/out"))
+      XCTAssertEqual(
+        try FileManager.default.contentsOfDirectory(atPath: folder).sorted(), ["link", "out"])
+    }
+  }
 }

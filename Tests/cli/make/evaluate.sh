@@ -20,6 +20,8 @@ NEEDLE := passkey/base+off
 BASE_MODEL := $(CACHE)/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 RETRIEVER := $(CACHE)/models/minilm
 TRAIN_QUERY := previous
+MEMORY_TOKENS := 4096
+EVICTION := fifo
 RECIPE
 export PIPELINE=sets
 run "first make"

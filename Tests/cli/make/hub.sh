@@ -8,7 +8,7 @@ run "dry" -n PIPELINE=memlong-3b
 [ "$(sums)" = "$before" ] && echo "unchanged"
 grep -o 'hub.py' make.out | uniq -c
 for stage in chunk embed index train evaluate report; do
-  echo "$stage $(grep -c "^pipelines/tools/stage.sh '[0-9]/8 $stage" make.out)"
+  echo "$stage $(grep -c "^exec pipelines/tools/stage.sh '[0-9]/8 $stage" make.out)"
 done
 tr ' ' '\n' <make.out | grep -o "'.*=hf://.*'" | sort -u
 

@@ -15,7 +15,7 @@ printf '%s\n' '// Why it is faster.' 'let faster = true' >Sources/Library/Kernel
 run "a comment"
 touch cache/memlong/text/austen/persuasion.jsonl
 run "another text to evaluate"
-rm runs/demo/plans/demo.random.mls
+rm runs/demo/plans/code.previous.mls
 run "a lost plan"
 touch README.md
 run "a change elsewhere"
