@@ -1,3 +1,4 @@
+import FilePaths
 import Glibc
 
 /// Temporaries beside an output, `.NAME.PID.N.tmp`. Each is locked as long as it is written to, so that
