@@ -7,7 +7,7 @@
 # Time, on 2 cores with AVX2 kernels (with AVX-512 it is about half):
 #   evaluation  6 modules x 4096 tokens x 4 systems + 2 novels x 3072 x 3 = 116736 tokens, 330 tokens/s: 350 s
 #   training    3 texts x 3072 tokens = 9216 a stage; 130 tokens/s in stage 1, 200 in stage 2: 120 s
-#   the rest    build 200 s, fetch 20 s, retriever 30 s, a hidden number 15 s
+#   the rest    build 200 s, fetch 20 s, retriever 30 s, hidden numbers 50 s
 
 # Text: modules and packages of Python's standard library, as Debian ships it, and Jane Austen. One text a
 # shard, so the memory never crosses from one to another. Choices were made on other texts (difflib, turtle).
@@ -69,6 +69,6 @@ longer := base+context=1540+sinks=4/off
 EVALUATE := base/off $(longer) base/previous
 EVALUATE.code := $(EVALUATE) trained/previous
 
-# Five digits hidden in 4096 tokens of a filler, in three places.
+# Two numbers of five digits, each hidden in two places of 4096 tokens of a filler.
 NEEDLE := passkey/base
-NEEDLE_OPTIONS := --lengths 4096 --depths 10,40,70
+NEEDLE_OPTIONS := --lengths 4096 --depths 10,50 --trials 2
