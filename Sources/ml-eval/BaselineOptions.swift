@@ -46,10 +46,8 @@ struct BaselineOptions: ParsableArguments {
 extension ContextLabel {
   /// - Throws: `ToolError` where a segment is longer than the context, or the machine too small.
   init(_ rules: LocalContext, census: ChunkCensus, model: LlamaConfiguration) throws {
-    if let tokens = rules.tokens, tokens - rules.sinks < census.longestSegment {
-      throw ToolError(
-        "--context \(tokens)" + (rules.sinks > 0 ? " with \(rules.sinks) sinks" : "")
-          + " is shorter than the longest segment, \(census.longestSegment) tokens")
+    if let tokens = rules.tokens {
+      try SlidingContext(tokens: tokens, sinks: rules.sinks).check(census)
     }
     let capacity = rules.cacheTokens(longestDocument: census.longestDocument)
     self.init(rules: rules, cacheBytes: try checkedCacheBytes(capacity, model))
