@@ -33,6 +33,7 @@ let package = Package(
     .target(name: "CSentencePiece", linkerSettings: [.linkedLibrary("sentencepiece")]),
 
     // MARK: - Bytes and records
+    .target(name: "FilePaths"),  // the system's calls for paths of any bytes
     .target(name: "Safetensors"),  // the buffer format and its JSON
     .target(
       name: "ShardIO", dependencies: ["Safetensors", "CZstd", "CXXHash"], exclude: ["FORMAT.md"]),
@@ -46,12 +47,15 @@ let package = Package(
       ]),
     .target(
       name: "Tokenization",
-      dependencies: ["Weights", "Safetensors", "CSentencePiece", "COniguruma", "CUTF8Proc"]),
+      dependencies: [
+        "FilePaths", "Weights", "Safetensors", "CSentencePiece", "COniguruma", "CUTF8Proc",
+      ]),
     .target(name: "Chunking", dependencies: ["Tokenization"]),  // documents to chunks of ids
-    .target(name: "Weights", dependencies: ["Safetensors"]),
+    .target(name: "Weights", dependencies: ["FilePaths", "Safetensors"]),
     .target(name: "Modeling", dependencies: ["Kernels", "Weights", "Safetensors"]),
     .target(
-      name: "Embedding", dependencies: ["Kernels", "Weights", "Tokenization", "Safetensors"]),
+      name: "Embedding",
+      dependencies: ["FilePaths", "Kernels", "Weights", "Tokenization", "Safetensors"]),
     .target(name: "Indexing", dependencies: ["Kernels"]),
     // Retrieval for a text that no shard holds: embeds and plans in process
     .target(name: "Retrieval", dependencies: ["Embedding", "Indexing", "Kernels", "Modeling"]),
@@ -59,13 +63,14 @@ let package = Package(
     .target(name: "Evaluation", dependencies: ["Modeling", "Indexing", "Safetensors"]),
 
     // MARK: - Tools: parse, open, loop, count, report
-    .target(name: "ToolSupport", dependencies: ["ShardIO", "CZstd", "CZlib", parser]),
+    .target(
+      name: "ToolSupport", dependencies: ["FilePaths", "ShardIO", "CZstd", "CZlib", parser]),
     // Joins records to models for ml-train and ml-eval: lanes, plans, a model with its adapters
     .target(
       name: "ModelSupport",
       dependencies: [
-        "ToolSupport", "Records", "ShardIO", "Modeling", "Kernels", "Weights", "Tokenization",
-        "Safetensors", parser,
+        "FilePaths", "ToolSupport", "Records", "ShardIO", "Modeling", "Kernels", "Weights",
+        "Tokenization", "Safetensors", parser,
       ]),
     .executableTarget(
       name: "ml-shard", dependencies: ["ToolSupport", "Records", "ShardIO", "Safetensors", parser]),
@@ -85,8 +90,8 @@ let package = Package(
     .executableTarget(
       name: "ml-train",
       dependencies: [
-        "ToolSupport", "ModelSupport", "Records", "ShardIO", "Training", "Modeling", "Kernels",
-        "Weights", "Safetensors", parser,
+        "FilePaths", "ToolSupport", "ModelSupport", "Records", "ShardIO", "Training", "Modeling",
+        "Kernels", "Weights", "Safetensors", parser,
       ]),
     .executableTarget(
       name: "ml-eval",
@@ -141,10 +146,13 @@ let package = Package(
       name: "ModelSupportTests",
       dependencies: [
         "ModelSupport", "Modeling", "Records", "ShardIO", "Weights", "Safetensors", "TestSupport",
+        "Tokenization",
       ]),
     .testTarget(
       name: "ToolTests",
-      dependencies: ["TestSupport", "Records", "ShardIO", "Safetensors", "ToolSupport"]),
+      dependencies: [
+        "FilePaths", "TestSupport", "Records", "ShardIO", "Safetensors", "ToolSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -37,10 +37,11 @@ public struct DocumentEncoder: Sendable {
     self.threads = max(1, threads)
   }
 
-  /// The documents of each, in order, up to the first that has an error; and that error.
+  /// The documents of each, in order, up to the first that has an error, and that error; or with none of
+  /// those that have one, and all errors.
   public func parse(
-    _ batch: [RawDocument]
-  ) -> (documents: [[Document]], failure: DocumentError?) {
+    _ batch: [RawDocument], skipsFailures: Bool = false
+  ) -> (documents: [[Document]], failures: [DocumentError]) {
     let parsed = parallelMap(batch.count, threads: threads) {
       index -> Result<[Document], DocumentError> in
       do throws(DocumentError) {
@@ -50,13 +51,17 @@ public struct DocumentEncoder: Sendable {
       }
     }
     var documents: [[Document]] = []
+    var failures: [DocumentError] = []
     for result in parsed {
       switch result {
       case .success(let own): documents.append(own)
-      case .failure(let error): return (documents, error)
+      case .failure(let error):
+        failures.append(error)
+        guard skipsFailures else { return (documents, failures) }
+        documents.append([])
       }
     }
-    return (documents, nil)
+    return (documents, failures)
   }
 
   /// The documents' ids, in order.

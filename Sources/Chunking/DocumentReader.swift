@@ -10,13 +10,14 @@ public enum DocumentFormat: String, Sendable, CaseIterable {
   /// The whole input is one document.
   case text
 
-  /// By the extension, behind `.zst` and `.gz`; nil where it says nothing.
+  /// By the extension, behind `.zst`, `.zstd` and `.gz`; nil where it says nothing.
   public static func ofFile(named name: String) -> DocumentFormat? {
     var parts = name.lowercased().split(separator: ".")
-    if let last = parts.last, ["zst", "gz"].contains(last) { parts.removeLast() }
+    if let last = parts.last, ["zst", "zstd", "gz"].contains(last) { parts.removeLast() }
     switch parts.last {
-    case "jsonl", "json", "ndjson": return .jsonl
-    case "txt", "text", "tokens", "raw": return .text  // the last two: WikiText's files
+    case "jsonl", "jsonlines", "json", "ndjson": return .jsonl
+    // tokens and raw are WikiText's files
+    case "txt", "text", "md", "markdown", "rst", "tokens", "raw": return .text
     default: return nil
     }
   }
@@ -41,7 +42,10 @@ public struct RawDocument: Sendable {
 public final class DocumentReader {
   private static let blockSize = 1 << 20
 
-  private let name: String
+  /// What messages call the input.
+  public let name: String
+  /// The documents that were read.
+  public private(set) var count = 0
   private let maximumBytes: Int
   private let read: (UnsafeMutableRawBufferPointer) throws -> Int
   private var format: DocumentFormat
@@ -50,7 +54,7 @@ public final class DocumentReader {
   private var start = 0
   private var atEnd = false
   private var line = 0
-  private var count = 0
+  private var hasBegun = false
 
   /// - Parameters:
   ///   - name: what messages call the input; its extension decides where `format` is `.auto`.
@@ -67,12 +71,12 @@ public final class DocumentReader {
   }
 
   /// The next document; nil at the end.
-  /// - Throws: `DocumentError` where the input ends without any document; what `read` throws.
+  /// - Throws: what `read` throws; `DocumentError` for a document of too many bytes.
   public func next() throws -> RawDocument? {
-    if count == 0 { try begin() }
+    if !hasBegun { try begin() }
+    hasBegun = true
     let document = try format == .jsonl ? nextLine() : wholeText()
-    if document == nil && count == 0 { throw DocumentError("\(name): no documents") }
-    count += 1
+    if document != nil { count += 1 }
     return document
   }
 

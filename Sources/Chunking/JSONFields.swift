@@ -1,8 +1,9 @@
 /// Takes a few strings out of one JSON object without building the rest of it: linear in its
 /// length, and a document of 100 MB costs one copy.
 ///
-/// The whole object is checked against the grammar of RFC 8259. Of equal keys the last counts. A
-/// surrogate escape without its partner, which no text can hold, becomes U+FFFD.
+/// The whole object is checked against the grammar of RFC 8259, with NaN, Infinity and -Infinity as
+/// Python writes them. Of equal keys the last counts. A surrogate escape without its partner, which no
+/// text can hold, becomes U+FFFD.
 struct JSONFields {
   /// What a path led to.
   enum Value: Equatable {
@@ -96,6 +97,8 @@ struct JSONFields {
     case UInt8(ascii: "t"): try skipWord("true")
     case UInt8(ascii: "f"): try skipWord("false")
     case UInt8(ascii: "n"): try skipWord("null")
+    case UInt8(ascii: "N"): try skipWord("NaN")
+    case UInt8(ascii: "I"): try skipWord("Infinity")
     case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): try skipNumber()
     case UInt8(ascii: "{"), UInt8(ascii: "["):
       guard depth < Self.deepest else { throw malformed("at most \(Self.deepest) levels") }
@@ -129,7 +132,7 @@ struct JSONFields {
   }
 
   private mutating func skipNumber() throws(Malformed) {
-    _ = take("-")
+    if take("-"), peek == UInt8(ascii: "I") { return try skipWord("Infinity") }
     if !take("0") { try skipDigits() }
     if take(".") { try skipDigits() }
     if take("e") || take("E") {

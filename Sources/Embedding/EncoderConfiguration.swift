@@ -1,4 +1,5 @@
 import Safetensors
+import Weights
 
 /// The sizes of a BERT or XLM-RoBERTa encoder, from a Hugging Face `config.json`.
 public struct EncoderConfiguration: Equatable, Sendable {
@@ -88,8 +89,17 @@ public struct EncoderConfiguration: Equatable, Sendable {
           "config.json: \(key) \(value.encoded) is not supported, only \"\(only)\"")
       }
     }
-    for key in ["is_decoder", "add_cross_attention"] where json[key]?.boolValue == true {
-      throw EmbeddingError("config.json: \(key) true is not supported")
+    try refuseUnknown(json, in: "config.json") {
+      known.contains($0) || HarmlessFields.contains($0)
     }
   }
+
+  /// What is read here, and what only a model's other heads have.
+  private static let known: Set = [
+    "directionality", "hidden_act", "hidden_size", "intermediate_size", "layer_norm_eps",
+    "max_position_embeddings", "num_attention_heads", "num_hidden_layers", "pooler_fc_size",
+    "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type",
+    "position_embedding_type", "sbert_ce_default_activation_function", "sentence_transformers",
+    "tie_word_embeddings", "type_vocab_size", "vocab_size",
+  ]
 }

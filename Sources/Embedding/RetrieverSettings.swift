@@ -18,8 +18,7 @@ struct RetrieverSettings: Equatable, Sendable {
   /// - Parameter read: the parsed JSON file of a path relative to the folder; nil when absent.
   init(read: (String) throws -> JSONValue?) throws {
     (encoderPath, pooling) = try Self.encoderAndPooling(read)
-    let file = Self.join(encoderPath, "sentence_bert_config.json")
-    let sentence = try read(file) ?? .object([:])
+    let (file, sentence) = try TransformerFile.read(in: encoderPath, read)
     lowercasesText = sentence["do_lower_case"]?.boolValue ?? false
     switch sentence["max_seq_length"] ?? .null {
     case .null: break
@@ -30,10 +29,10 @@ struct RetrieverSettings: Equatable, Sendable {
       }
       maximumLength = length
     }
-    let tokenizer = try read(Self.join(encoderPath, "tokenizer_config.json"))
+    let tokenizer = try TokenizerFile.read(in: encoderPath, read)
     tokenizerLength = tokenizer?["model_max_length"]?.intValue
       .flatMap { (2...1 << 20).contains($0) ? Int($0) : nil }
-    try Self.refusePrompt(read)
+    try Self.refuseUnknownSettings(read)
   }
 
   private static func encoderAndPooling(
@@ -46,7 +45,7 @@ struct RetrieverSettings: Equatable, Sendable {
       switch type {
       case "Transformer" where encoderPath == nil: encoderPath = path
       case "Pooling" where encoderPath != nil && pooling == nil:
-        pooling = try Self.pooling(path: path, read)
+        pooling = try PoolingFile.read(in: path, read)
       case "Normalize": break  // vectors are always normalised
       default: throw EmbeddingError("modules.json: module \(type) is not supported here")
       }
@@ -65,38 +64,31 @@ struct RetrieverSettings: Equatable, Sendable {
       guard let type = module["type"]?.stringValue, let path = module["path"]?.stringValue else {
         throw EmbeddingError("modules.json: a module without type and path")
       }
+      try refuseUnknown(module, in: "modules.json") {
+        ["idx", "name", "path", "type"].contains($0)
+      }
       guard !path.hasPrefix("/"), !path.split(separator: "/").contains("..") else {
         throw EmbeddingError("modules.json: path \(path) leaves the folder")
+      }
+      guard type.hasPrefix("sentence_transformers.") else {
+        throw EmbeddingError("modules.json: module \(type) is not supported here")
       }
       return (String(type.split(separator: ".").last ?? ""), path)
     }
   }
 
-  private static func pooling(
-    path: String, _ read: (String) throws -> JSONValue?
-  ) throws -> Pooling {
-    let file = join(path, "config.json")
-    guard let fields = try read(file)?.objectValue else {
-      throw EmbeddingError("\(file) is missing or not an object")
-    }
-    let prefix = "pooling_mode_"
-    let modes = fields.filter { $0.key.hasPrefix(prefix) && $0.value == .bool(true) }.keys
-      .map { String($0.dropFirst(prefix.count)) }.sorted()
-    switch modes {
-    case ["mean_tokens"]: return .mean
-    case ["cls_token"]: return .cls
-    default:
-      let named = modes.isEmpty ? "none" : modes.joined(separator: " + ")
-      throw EmbeddingError(
-        "\(file): pooling \(named) is not supported, only mean_tokens or cls_token")
-    }
-  }
-
-  /// A default prompt would be put before every text.
-  private static func refusePrompt(_ read: (String) throws -> JSONValue?) throws {
+  /// A default prompt would be put before every text; the rest is said by the modules.
+  private static func refuseUnknownSettings(_ read: (String) throws -> JSONValue?) throws {
     let file = "config_sentence_transformers.json"
-    if let name = try read(file)?["default_prompt_name"]?.stringValue {
-      throw EmbeddingError("\(file): default_prompt_name \"\(name)\" is not supported")
+    guard let settings = try read(file) else { return }
+    // Of vectors of length 1 these all put the same first.
+    let similarities: [JSONValue] = ["cosine", "dot", "euclidean", "cos_sim", "dot_score"]
+    try refuseUnknown(settings, in: file) { name in
+      switch name {
+      case "model_type": settings[name] == "SentenceTransformer"
+      case "similarity_fn_name": similarities.contains(settings[name] ?? .null)
+      default: ["__version__", "prompts", "requirements"].contains(name)
+      }
     }
   }
 

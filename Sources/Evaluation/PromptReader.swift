@@ -58,7 +58,7 @@ public final class PromptReader {
       reserve(segment.tokens.count)
       cache.makeRoom(for: segment.tokens.count, sinks: context.sinks, limit: context.tokens)
       forward(segment.tokens, blocks, cache)
-      if decoder.memory != nil { memory.advance(past: segment, pass) }
+      if decoder.memory != nil { try memory.advance(past: segment, pass) }
       return
     }
     guard let source = decoder.memory?.sourceLayers.max(), !memory.skip(segment) else { return }
@@ -66,7 +66,7 @@ public final class PromptReader {
     let targets = [Int32](repeating: -1, count: segment.tokens.count)
     pass.forward(
       Segment(tokens: segment.tokens, targets: targets, blocks: blocks), below: source + 1)
-    memory.advance(past: segment, pass)
+    try memory.advance(past: segment, pass)
   }
 
   /// The prompt, as the plan's last segment: one block, which does not enter the memory.

@@ -38,7 +38,7 @@ public final class StreamEvaluator {
       firstTarget + $0 < firstScored ? -1 : $1
     }
     var losses = reading.losses(segment.tokens, targets: targets, blocks: blocks)[...]
-    memory.advance(past: segment, reading.pass)
+    try memory.advance(past: segment, reading.pass)
     let next = targets.map { $0 < 0 ? nil : losses.removeFirst() }
     let result = [carried] + next.dropLast()
     carried = next.last ?? nil

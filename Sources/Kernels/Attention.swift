@@ -9,7 +9,7 @@ import CKernels
 /// `gates` [queryHeads], raw: in blocks with memory the memory's logits are times sigmoid(gate),
 /// the local ones times 1 - sigmoid(gate). logSumExp[queryHeads, T] is kept for the backward pass.
 ///
-/// Tiles are a head and at most 128 queries: the exact softmax of whole rows needs no rescaling.
+/// Tiles are a head, or the heads that share their keys, and at most 128 queries.
 public func attentionForward(
   _ out: MutableFloats, logSumExp: MutableFloats?, q: Floats, k: Floats, v: Floats, tokens: Int,
   cached: Int = 0, shape: AttentionShape, blocks: [AttentionBlock], gates: Floats? = nil,
@@ -20,9 +20,33 @@ public func attentionForward(
     q: q, k: k, v: v, tokens: tokens, cached: cached, shape: shape, gates: gates, causal: causal,
     window: window)
   let rowBlocks = RowBlock.split(blocks, tokens: tokens)
+  let mostKeys = cached + tokens + (blocks.map(\.memoryTokens).max() ?? 0)
+  if tokens >= TiledAttention.fewestQueries, mostKeys >= TiledAttention.fewestKeys {
+    let tiled = TiledAttention(input: input, out: out, logSumExp: logSumExp)
+    // Keys are laid out once for the heads that share them, where there is work enough beside.
+    let isWide = rowBlocks.count * shape.keyValueHeads >= 4 * workers.threads
+    let heads = isWide ? shape.group : 1
+    workers.forEach(tiles: rowBlocks.count * shape.queryHeads / heads) { tile, worker in
+      // Within a head the costly last rows come first, which evens out the workers' ends.
+      let first = tile / rowBlocks.count * heads
+      tiled.run(
+        rowBlocks[rowBlocks.count - 1 - tile % rowBlocks.count], heads: first..<first + heads,
+        scratch: scratch.floats(worker: worker, count: tiled.scratchCount(heads: heads)))
+    }
+    return
+  }
+  wholeRowsForward(
+    out, logSumExp: logSumExp, input, rowBlocks, workers: workers, scratch: scratch)
+}
+
+/// The same by whole rows of logits: of few queries, for which keys are read as they lie.
+private func wholeRowsForward(
+  _ out: MutableFloats, logSumExp: MutableFloats?, _ input: AttentionInput,
+  _ rowBlocks: [RowBlock], workers: Workers, scratch: Scratch
+) {
+  let shape = input.shape
   let stride = RowBlock.stride(rowBlocks, input)
   workers.forEach(tiles: rowBlocks.count * shape.queryHeads) { tile, worker in
-    // Within a head the costly last rows come first, which evens out the workers' ends.
     let head = tile / rowBlocks.count
     let rows = rowBlocks[rowBlocks.count - 1 - tile % rowBlocks.count]
     let weights = scratch.floats(worker: worker, count: (stride + 1) * RowBlock.limit)
@@ -36,7 +60,7 @@ public func attentionForward(
         weights + i * stride, memory + seen.lowerBound..<memory + seen.upperBound, memory: memory,
         width: width)
       inverses[i] = 1 / sum
-      logSumExp?[head * tokens + t] = largest + Float(ml_scalar_log(Double(sum)))
+      logSumExp?[head * input.tokens + t] = largest + Float(ml_scalar_log(Double(sum)))
     }
     let to = out + rows.queries.lowerBound * shape.outStride + head * shape.headSize
     input.weighValues(
@@ -64,16 +88,4 @@ private func exponentialRow(
   }
   (x + seen.upperBound).update(repeating: 0, count: width - seen.upperBound)
   return (largest, sum)
-}
-
-/// x[0..<count] = exp(x - largest); their sum.
-private func exponentials(_ x: MutableFloats, _ count: Int, _ largest: Float) -> Float {
-  var sums = SIMD16<Float>.zero
-  @inline(__always) func step(_ i: Int, _ n: Int) {
-    let e = ml_first(ml_exp(load(x + i, n) - largest), n)
-    store(x + i, e, n)
-    sums += e
-  }
-  eachVector(count, step)
-  return ml_sum(sums)
 }

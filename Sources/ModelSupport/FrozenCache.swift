@@ -1,3 +1,4 @@
+import FilePaths
 import Glibc
 import Modeling
 import Records

@@ -64,6 +64,7 @@ public struct LoadedModel {
     decoder = try Decoder(
       files: files, memory: outline.memory, residency: residency, from: lowest,
       compute: compute)
+    decoder.memoryStore = .filed()
     if let folder { try Self.apply(folder, to: decoder) }
     self.names = try names ?? Names(files, adapter: folder)
   }

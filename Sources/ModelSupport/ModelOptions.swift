@@ -81,7 +81,8 @@ public struct ModelOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How stored keys and values are kept: f32, bf16 or f16. (default: the adapter's, else f32)",
+      "How stored keys and values are kept: f32, bf16 or f16. (default: the adapter's, else bf16 "
+        + "with each layer's own, f32 with shared ones)",
       valueName: "TYPE"))
   public var memoryDtype: MemoryConfiguration.Precision?
 
@@ -120,15 +121,17 @@ public struct ModelOptions: ParsableArguments {
   /// The layout by name where an option or the adapter names one, else `standard`; nil: the adapter's
   /// memory is laid out in a way that has no name.
   ///
+  /// - Parameter origin: where the adapter's memory comes from, for the message.
   /// - Throws: `ModelError` where the option contradicts the adapter.
   public func layout(
-    layerCount: Int, adapter: MemoryConfiguration?, standard: RetrievalLayout
+    layerCount: Int, adapter: MemoryConfiguration?, standard: RetrievalLayout,
+    origin: String = "the adapter was trained"
   ) throws -> RetrievalLayout? {
     guard let adapter else { return layout ?? standard }
     let trained = adapter.layout(layerCount: layerCount)
     if let layout, layout != trained {
       throw ModelError(
-        "--layout \(layout.rawValue): the adapter was trained with "
+        "--layout \(layout.rawValue): \(origin) with "
           + (trained.map { "layout \($0.rawValue)" }
             ?? "\(adapter.source.rawValue) memory in layers \(LayerList(adapter.retrievalLayers))"))
     }
@@ -140,14 +143,16 @@ public struct ModelOptions: ParsableArguments {
   ///
   /// - Parameters:
   ///   - standard: the layout where neither option nor adapter names one.
+  ///   - origin: where the adapter's memory comes from, for the message.
   ///   - layers: the retrieval layers where no option says, in place of the layout's or the adapter's.
   /// - Throws: `ModelError` where the layout contradicts the adapter.
   public func memory(
     layerCount: Int, chunkTokens: Int, adapter: MemoryConfiguration?,
-    standard: RetrievalLayout = .all,
+    standard: RetrievalLayout = .all, origin: String = "the adapter was trained",
     layers: ((RetrievalLayout, _ memoryLayer: Int) -> [Int])? = nil
   ) throws -> MemoryConfiguration {
-    let layout = try self.layout(layerCount: layerCount, adapter: adapter, standard: standard)
+    let layout = try self.layout(
+      layerCount: layerCount, adapter: adapter, standard: standard, origin: origin)
     let memoryLayer =
       self.memoryLayer ?? adapter?.memoryLayer
       ?? (layout ?? standard).memoryLayer(layerCount: layerCount)
@@ -155,12 +160,13 @@ public struct ModelOptions: ParsableArguments {
       layers?($0, memoryLayer) ?? adapter?.retrievalLayers
         ?? $0.retrievalLayers(from: memoryLayer, layerCount: layerCount)
     }
+    let source = memorySource ?? adapter?.source ?? (layout ?? standard).source
     return MemoryConfiguration(
       memoryLayer: memoryLayer,
       retrievalLayers: retrievalLayers?.layers ?? own ?? adapter?.retrievalLayers ?? [],
       positions: positions ?? adapter?.positions ?? (layout ?? standard).positions,
-      source: memorySource ?? adapter?.source ?? (layout ?? standard).source,
-      precision: memoryDtype ?? adapter?.precision ?? .f32,
+      source: source,
+      precision: memoryDtype ?? adapter?.precision ?? (source == .own ? .bf16 : .f32),
       usesGate: gate ?? adapter?.usesGate ?? false,
       chunkTokens: chunkTokens)
   }

@@ -19,7 +19,7 @@ public struct ModelOutline: Sendable {
   ) throws {
     let path = try path.path()
     let stored = try ModelFiles.open(path: path)
-    files = ropeScaling.map { stored.setting("rope_scaling", to: $0.json) } ?? stored
+    files = try ropeScaling.map { try stored.setting(ropeScaling: $0.json) } ?? stored
     let fields = files.configuration
     configuration = try naming(path) { try LlamaConfiguration(huggingFace: fields) }
     self.memory = try memory(configuration.layerCount)

@@ -50,6 +50,14 @@ public struct LoadedPlan: Sendable {
     provenance = reader.provenance
     digest = reader.digest
   }
+
+  /// At most so many memory tokens are retrieved by one segment's blocks together.
+  public func retrievedTokens(_ census: ChunkCensus) -> Int {
+    let blockTokens = max(1, parameters.blockTokens)
+    let blocks = max(1, (census.longestSegment + blockTokens - 1) / blockTokens)
+    return min(plan.retrievals.most, 1 << 20) * min(blocks, 1 << 16)
+      * min(census.parameters.chunkTokens, 1 << 20)
+  }
 }
 
 extension SlidingContext {

@@ -62,6 +62,8 @@ public final class Decoder: @unchecked Sendable {
   /// The embedding as a parameter, once it is trained or replaced by an adapter's copy.
   public private(set) var trainedEmbedding: Parameter?
   let head: any RowPanels
+  /// Where lanes keep the memory's keys and values; to be set before the first is read.
+  public var memoryStore = MemoryStore()
 
   init(
     configuration: LlamaConfiguration, memory: MemoryConfiguration?, compute: Compute,

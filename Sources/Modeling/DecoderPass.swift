@@ -16,7 +16,7 @@ public final class DecoderPass {
   let residual: FloatBuffer
   var gradients: GradientBuffers?
   public private(set) var tokens: [Int32] = []
-  private(set) var gathered: [GatheredMemory]
+  private let gathered = GatheredMemory()
   private(set) var captured: [(keys: FloatBuffer, values: FloatBuffer)]
   private(set) var localTable: RotaryTable
 
@@ -48,7 +48,6 @@ public final class DecoderPass {
     residual = FloatBuffer(count: maximumTokens * c.hiddenSize)
     gradients = training ? GradientBuffers(c, tokens: maximumTokens) : nil
     let slots = decoder.memory?.sourceLayers.count ?? 0
-    gathered = (0..<slots).map { _ in GatheredMemory() }
     captured = (0..<slots).map { _ in
       (
         FloatBuffer(count: maximumTokens * c.keyValueWidth),
@@ -112,9 +111,11 @@ public final class DecoderPass {
       attentionForward(layer, a, count)
       mlpForward(layer, a, count)
     }
+    // A backward pass reads them once more.
+    if gradients == nil { gathered.end() }
   }
 
-  /// Rotation tables and retrieved keys for the length of cache and segment, and for the memory.
+  /// Rotation tables for the length of cache and segment, and the memory that is retrieved.
   private func prepareMemory(_ segment: Segment) {
     let count = cached + segment.tokens.count
     let rope = configuration.rope
@@ -128,21 +129,16 @@ public final class DecoderPass {
     let first = memory.positions == .zero ? 1 : 0
     let length = memory.positions == .zero ? count + 1 : count + longest
     localTable = table(positions: first..<first + end, length: length)
-    let hasMemory = longest > 0
-    for (slot, target) in gathered.enumerated() where hasMemory {
-      target.gather(
-        segment.blocks, slot: slot, width: configuration.keyValueWidth,
-        headSize: configuration.headSize,
-        scaling: rope.attentionScaling,
-        rotation: { total in
-          // Position 0 turns nothing.
-          memory.positions == .zero ? nil : rope.table(positions: -total..<0, length: length)
-        }, workers: compute.workers)
-    }
-    hasRetrieved = hasMemory
+    gathered.begin(
+      longest > 0 ? segment.blocks : [], width: configuration.keyValueWidth,
+      headSize: configuration.headSize, scaling: rope.attentionScaling,
+      tablesDependOn: rope.dependsOnLength ? length : 0,
+      rotation: { total in
+        // Position 0 turns nothing.
+        memory.positions == .zero ? nil : rope.table(positions: -total..<0, length: length)
+      })
   }
 
-  private var hasRetrieved = false
   private var tableKey: (Range<Int>, Int)?
 
   /// The table of local positions, made again only when the positions or the length changed.
@@ -159,19 +155,28 @@ public final class DecoderPass {
     return logitsBuffer
   }
 
-  /// What the queries of `layer` read from memory.
+  /// What the queries of `layer` read from memory; valid until another layer asks.
   func blocks(of layer: DecoderLayer, count: Int) -> [AttentionBlock] {
-    guard hasRetrieved, let slot = decoder.memory?.slot(readBy: layer.index) else {
+    guard !gathered.isEmpty, let slot = decoder.memory?.slot(readBy: layer.index) else {
       return [AttentionBlock(queries: 0..<count)]
     }
-    return gathered[slot].blocks
+    return gathered.blocks(slot: slot, workers: compute.workers)
   }
 
-  /// The keys and values that this segment's tokens `range` leave in memory.
-  public func memoryChunk(_ range: Range<Int>) -> MemoryChunk {
+  /// The keys and values that this segment's tokens `range` leave in memory, in RAM.
+  public func memoryChunk(_ range: Range<Int>) -> MemoryChunk { MemoryChunk(contents(range)) }
+
+  /// The same where the decoder keeps its memory.
+  ///
+  /// - Throws: where that has no room.
+  func storedChunk(_ range: Range<Int>) throws -> MemoryChunk {
+    try MemoryChunk(contents(range), in: decoder.memoryStore)
+  }
+
+  private func contents(_ range: Range<Int>) -> ChunkContents {
     guard let memory = decoder.memory else { preconditionFailure("a decoder without memory") }
     precondition(range.upperBound <= tokens.count)
-    return MemoryChunk(
+    return ChunkContents(
       range, of: captured, width: configuration.keyValueWidth, precision: memory.precision)
   }
 

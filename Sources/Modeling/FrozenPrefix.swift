@@ -40,23 +40,16 @@ public struct FrozenPrefix: FrozenStateSource {
       Segment(
         tokens: segment.tokens, targets: Segment.shifted(segment.tokens), blocks: blocks),
       below: layer, cache: context?.cache(before: segment))
-    memory.advance(past: segment, pass)
+    try memory.advance(past: segment, pass)
     let width = pass.configuration.hiddenSize
     let slots = pass.decoder.memory?.frozenSlots(below: layer) ?? []
     return FrozenStates(
       layer: layer, chunkLengths: segment.chunkLengths,
-      hidden: MemoryRows(
+      hidden: StoredNumbers(
         pass.residual.floats, count: segment.tokens.count * width, precision: precision),
       chunks: segment.chunkLengths.indices.map { index in
         memory.bank[segment.firstRow + index].map { $0.only(slots) }
       })
-  }
-}
-
-extension MemoryChunk {
-  /// The same without the slots that are not named.
-  fileprivate func only(_ slots: [Int]) -> MemoryChunk {
-    MemoryChunk(tokens: tokens, keys: slots.map { keys[$0] }, values: slots.map { values[$0] })
   }
 }
 

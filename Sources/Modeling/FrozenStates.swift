@@ -7,7 +7,7 @@ public struct FrozenStates: Sendable {
   /// Tokens of each chunk of the segment.
   public let chunkLengths: [Int]
   /// The residual stream that enters `layer`, tokens × hidden.
-  let hidden: MemoryRows
+  let hidden: StoredNumbers
   /// Of each chunk that a later segment reads, its keys and values in the source layers below
   /// `layer`, in their order.
   public let chunks: [MemoryChunk?]
@@ -21,10 +21,10 @@ public struct FrozenStates: Sendable {
   ) {
     self.init(
       layer: layer, chunkLengths: chunkLengths,
-      hidden: MemoryRows(stored: hidden, precision: precision), chunks: chunks)
+      hidden: StoredNumbers(stored: hidden, precision: precision), chunks: chunks)
   }
 
-  init(layer: Int, chunkLengths: [Int], hidden: MemoryRows, chunks: [MemoryChunk?]) {
+  init(layer: Int, chunkLengths: [Int], hidden: StoredNumbers, chunks: [MemoryChunk?]) {
     precondition(chunks.count == chunkLengths.count)
     self.layer = layer
     self.chunkLengths = chunkLengths
@@ -82,8 +82,9 @@ extension DecoderPass {
     var start = 0
     for (chunk, length) in zip(states.chunks, states.chunkLengths) {
       for (index, slot) in slots.enumerated() {
-        chunk?.keys[index].expand(into: captured[slot].keys.pointer + start)
-        chunk?.values[index].expand(into: captured[slot].values.pointer + start)
+        chunk?.expand(
+          slot: index, keys: captured[slot].keys.pointer + start,
+          values: captured[slot].values.pointer + start)
       }
       start += length * configuration.keyValueWidth
     }

@@ -35,6 +35,14 @@ public struct LlamaConfiguration: Sendable, Equatable {
   /// Local tokens that a query of `layer` sees at most; nil for all.
   public func window(layer: Int) -> Int? { layer >= windowedFrom ? slidingWindow : nil }
 
+  /// The row of `pad_token_id`; a negative one counts from the end, as torch does.
+  private static func padding(
+    _ json: JSONValue, family: ModelFamily, vocabularySize: Int
+  ) -> Int? {
+    guard let stated = json["pad_token_id"] else { return family.paddingToken }
+    return stated.intValue.map { $0 < 0 ? vocabularySize + $0 : $0 }
+  }
+
   private static func type(window: Int?) -> String {
     window == nil ? "full_attention" : "sliding_attention"
   }
@@ -67,7 +75,7 @@ public struct LlamaConfiguration: Sendable, Equatable {
     let fields = ConfigurationFields(json)
     try fields.require("model_type", among: ModelFamily.allCases.map(\.rawValue))
     family = ModelFamily(rawValue: fields.string("model_type") ?? "") ?? .llama
-    try family.refuseUnsupported(fields)
+    try DecoderFields.refuseUnknown(fields)
     activation = try family.activation(fields)
     vocabularySize = try fields.integer("vocab_size", in: 1...(1 << 24))
     hiddenSize = try fields.integer("hidden_size", in: 1...(1 << 17))
@@ -78,7 +86,10 @@ public struct LlamaConfiguration: Sendable, Equatable {
     keyValueHeads = try fields.integer(
       "num_key_value_heads", in: 1...queryHeads,
       default: isNull ? queryHeads : family.keyValueHeads(queryHeads: queryHeads))
-    headSize = try fields.integer("head_dim", in: 2...1024, default: hiddenSize / queryHeads)
+    let isDivided = json["head_dim"] == .null
+    headSize = try fields.integer(
+      "head_dim", in: 2...1024,
+      default: isDivided ? hiddenSize / queryHeads : family.headSize ?? hiddenSize / queryHeads)
     maximumPositions = try fields.integer(
       "max_position_embeddings", in: 1...(1 << 30), default: family.maximumPositions)
     normEpsilon = Float(try fields.number("rms_norm_eps", default: family.normEpsilon))
@@ -86,7 +97,7 @@ public struct LlamaConfiguration: Sendable, Equatable {
     (attentionBias, outputBias, mlpBias) = try family.biases(fields)
     let attended = try family.window(fields)
     (slidingWindow, windowedFrom) = (attended?.tokens, attended?.first ?? 0)
-    paddingToken = json["pad_token_id"]?.intValue
+    paddingToken = Self.padding(json, family: family, vocabularySize: vocabularySize)
     rope = try RotaryConfiguration(
       fields, family: family, headSize: headSize, maximumPositions: maximumPositions)
     guard queryHeads % keyValueHeads == 0 else {

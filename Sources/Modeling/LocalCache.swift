@@ -13,7 +13,7 @@ public final class LocalCache {
   public let layers: Range<Int>
   /// Numbers of a token's keys, or values, in one layer.
   public let width: Int
-  private let kept: [LayerCache]
+  let kept: [LayerCache]
   private let rotated: FloatBuffer  // (capacity, Hkv·hd), one layer's at a time
   private let memory: MemoryConfiguration?
 
@@ -61,11 +61,22 @@ public final class LocalCache {
     if excess > 0 { remove(sinks..<sinks + excess) }
   }
 
-  /// The keys and values that the tokens at `places` leave in memory.
+  /// The keys and values that the tokens at `places` leave in memory, in RAM.
   public func memoryChunk(_ places: Range<Int>) -> MemoryChunk {
+    MemoryChunk(contents(places))
+  }
+
+  /// The same in `store`.
+  ///
+  /// - Throws: where it has no room.
+  public func memoryChunk(_ places: Range<Int>, in store: MemoryStore) throws -> MemoryChunk {
+    try MemoryChunk(contents(places), in: store)
+  }
+
+  private func contents(_ places: Range<Int>) -> ChunkContents {
     guard let memory else { preconditionFailure("a decoder without memory") }
     precondition(places.upperBound <= count)
-    return MemoryChunk(
+    return ChunkContents(
       places, of: memory.sourceLayers.map { (self[$0].keys, self[$0].values) }, width: width,
       precision: memory.precision)
   }

@@ -22,7 +22,26 @@ public enum ModelFamily: String, Sendable, CaseIterable {
   }
 
   /// Key/value heads where `num_key_value_heads` is absent; null stands for all.
-  func keyValueHeads(queryHeads: Int) -> Int { self == .mistral ? min(8, queryHeads) : queryHeads }
+  func keyValueHeads(queryHeads: Int) -> Int {
+    switch self {
+    case .llama, .phi3: return queryHeads
+    case .mistral: return min(8, queryHeads)
+    case .qwen2: return min(32, queryHeads)
+    case .gemma: return min(16, queryHeads)
+    }
+  }
+
+  /// What `head_dim` means where it is absent; nil: as many as the heads divide the width into.
+  var headSize: Int? { self == .gemma ? 256 : nil }
+
+  /// What `pad_token_id` means where it is absent; null is none.
+  var paddingToken: Int? {
+    switch self {
+    case .llama, .mistral, .qwen2: return nil
+    case .phi3: return 32000
+    case .gemma: return 0
+    }
+  }
 
   /// Whether one tensor holds query, key and value side by side, and another gate and up.
   var fusesProjections: Bool { self == .phi3 }
@@ -60,7 +79,12 @@ public enum ModelFamily: String, Sendable, CaseIterable {
     let names: [String: GateActivation] = [
       "silu": .silu, "gelu": .gelu, "gelu_pytorch_tanh": .tanhGELU,
     ]
-    // Gemma's `hidden_act` was always ignored; `hidden_activation` counts, and null is the tanh form.
+    // Gemma's first files say gelu in `hidden_act` and mean the tanh form; `hidden_activation` counts,
+    // and null is the tanh form too.
+    if self == .gemma {
+      let meant = ["gelu", "gelu_pytorch_tanh"]
+      try fields.require("hidden_act", among: meant, default: meant[0])
+    }
     let field = self == .gemma ? "hidden_activation" : "hidden_act"
     let name = self == .gemma ? "gelu_pytorch_tanh" : "silu"
     try fields.require(field, among: names.keys.sorted(), default: name)
@@ -81,20 +105,5 @@ public enum ModelFamily: String, Sendable, CaseIterable {
       try fields.refuse(["mlp_bias": nil])
       return (true, false, false)
     }
-  }
-
-  /// Refuses what other models of the same layout compute, by the name of its field.
-  func refuseUnsupported(_ fields: ConfigurationFields) throws {
-    try fields.refuse([
-      "add_cross_attention": nil, "alibi": nil, "attention_logit_softcapping": nil,
-      "attention_multiplier": 1, "attn_logit_softcapping": nil, "clip_qkv": nil,
-      "embedding_multiplier": 1, "embedding_scale": 1, "final_logit_softcapping": nil,
-      "is_encoder_decoder": nil, "lm_head_bias": nil, "logit_scale": 1,
-      "logits_scaling": 1, "mlp_multiplier": 1, "no_rope_layers": nil, "num_experts": 0,
-      "num_experts_per_tok": 0, "num_local_experts": 0, "partial_rotary_factor": 1,
-      "qk_layernorm": nil, "quantization_config": nil, "query_pre_attn_scalar": nil,
-      "residual_multiplier": 1, "rope_interleaved": nil, "rope_parameters": nil, "rotary_pct": 1,
-      "use_bidirectional_attention": nil, "use_parallel_residual": nil, "use_qk_norm": nil,
-    ])
   }
 }

@@ -72,7 +72,7 @@ public struct PassEstimate: Sendable {
     let shared = c.intermediateSize + c.hiddenSize + 2 * slots * c.keyValueWidth + c.headSize
     let kept = max(1, c.layerCount - min(lowest, c.layerCount))
     return tokens * (layer * kept + shared + hidden(adapter, layers: adapted)) * Self.float
-      + product(2 * slots, retrieved, c.keyValueWidth, Self.float)
+      + product(2 * min(1, slots), retrieved, c.keyValueWidth, Self.float)
   }
 
   /// Width of what adapters keep of each token: dropout(x) Aᵀ a module, and their scratch.

@@ -111,7 +111,8 @@ public struct LaneMemory: Sendable {
     return (count, age)
   }
 
-  /// The retrieval blocks of `segment` with the chunks that the plan names.
+  /// The retrieval blocks of `segment` with the chunks that the plan names. What the segment after it
+  /// reads is announced, so that it is read from a file meanwhile.
   ///
   /// - Throws: `ModelError` when the plan has no row for the segment, or names a chunk that has not
   ///   been read: the plan was made from other chunks.
@@ -125,6 +126,7 @@ public struct LaneMemory: Sendable {
       }
       token += length
     }
+    for row in rows(readAfter: segment) { bank[row]?.expectReading() }
     guard starts.first?.row == segment.firstRow else {
       throw ModelError("the plan has no row for the segment at chunk row \(segment.firstRow)")
     }
@@ -142,14 +144,18 @@ public struct LaneMemory: Sendable {
   }
 
   /// After a forward pass: forgets what no later block reads, keeps the segment's chunks that one does.
-  public mutating func advance(past segment: PlannedSegment, _ pass: DecoderPass) {
-    let rows = segment.firstRow..<segment.firstRow + segment.chunkLengths.count
+  ///
+  /// - Throws: where the decoder's `memoryStore` has no room for them.
+  public mutating func advance(past segment: PlannedSegment, _ pass: DecoderPass) throws {
+    let rows = self.rows(of: segment)
     for row in rows { bank.finish(block: row) }
+    let next = self.rows(readAfter: segment)
+    for row in self.rows(readBy: rows) where !next.contains(row) { bank[row]?.expectRest() }
     var token = 0
     for (row, length) in zip(rows, segment.chunkLengths) {
       if keeps(row: row, of: segment) {
         bank.insert(
-          pass.memoryChunk(token..<token + length), row: row, lastUse: plan.lastUse(of: row))
+          try pass.storedChunk(token..<token + length), row: row, lastUse: plan.lastUse(of: row))
       }
       token += length
     }
@@ -159,10 +165,24 @@ public struct LaneMemory: Sendable {
   ///
   /// - Returns: false where one does: the segment has to be read.
   public mutating func skip(_ segment: PlannedSegment) -> Bool {
-    let rows = segment.firstRow..<segment.firstRow + segment.chunkLengths.count
+    let rows = self.rows(of: segment)
     guard !rows.contains(where: { keeps(row: $0, of: segment) }) else { return false }
     for row in rows { bank.finish(block: row) }
     return true
+  }
+
+  private func rows(of segment: PlannedSegment) -> Range<Int> {
+    segment.firstRow..<segment.firstRow + segment.chunkLengths.count
+  }
+
+  /// The chunks that the next segment reads, if it has as many chunks as `segment`.
+  private func rows(readAfter segment: PlannedSegment) -> Set<Int> {
+    let rows = self.rows(of: segment)
+    return self.rows(readBy: rows.upperBound..<rows.upperBound + rows.count)
+  }
+
+  private func rows(readBy blocks: Range<Int>) -> Set<Int> {
+    Set(blocks.flatMap { plan.neighbours(of: $0) ?? [] })
   }
 
   /// Whether a later segment reads the chunk `row` of `segment`.

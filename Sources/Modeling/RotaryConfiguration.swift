@@ -1,10 +1,9 @@
 import Glibc
 import Kernels
-import Safetensors
 
 /// Rotary position embedding: base, and how its frequencies are stretched for longer contexts.
 ///
-/// The scalings are those of Hugging Face `rope_scaling` (transformers 4.46): position interpolation
+/// The scalings are those of Hugging Face's transformers (5.24): position interpolation
 /// (`linear`), dynamic NTK (`dynamic`), YaRN (arXiv 2309.00071), Llama 3, and LongRoPE as Phi-3 takes
 /// it (`longrope`, once `su`; arXiv 2402.13753).
 public struct RotaryConfiguration: Sendable, Equatable {
@@ -13,7 +12,8 @@ public struct RotaryConfiguration: Sendable, Equatable {
     case linear(factor: Double)
     case dynamic(factor: Double)
     case yarn(
-      factor: Double, betaFast: Double, betaSlow: Double, attentionFactor: Double, original: Int)
+      factor: Double, betaFast: Double, betaSlow: Double, attentionFactor: Double, original: Int,
+      truncates: Bool)
     case llama3(factor: Double, lowFrequency: Double, highFrequency: Double, original: Int)
     /// One factor a pair of dimensions; the long ones for more than `original` positions.
     case longrope(short: [Double], long: [Double], attentionFactor: Double, original: Int)
@@ -27,73 +27,20 @@ public struct RotaryConfiguration: Sendable, Equatable {
   init(
     _ fields: ConfigurationFields, family: ModelFamily, headSize: Int, maximumPositions: Int
   ) throws {
-    theta = try fields.number("rope_theta", default: 10000)
+    let rotary = try RotaryFields(fields)
+    theta = rotary.theta
     self.headSize = headSize
     self.maximumPositions = maximumPositions
     scaling =
       try family == .phi3
-      ? Self.longScaling(fields, pairs: headSize / 2, maximumPositions: maximumPositions)
-      : Self.scaling(fields, maximumPositions: maximumPositions)
-  }
-
-  /// Phi-3's scaling; cos and sin grow with the whole stretch of the context, whatever the length.
-  private static func longScaling(
-    _ fields: ConfigurationFields, pairs: Int, maximumPositions: Int
-  ) throws -> Scaling {
-    guard let rope = try fields.object("rope_scaling") else { return .none }
-    // transformers takes the two older names for the same.
-    let kind = rope.string("type") ?? rope.string("rope_type") ?? ""
-    guard ["longrope", "su", "yarn"].contains(kind) else {
-      throw ModelError("config: rope_scaling type \"\(kind)\" is not supported with phi3")
-    }
-    try rope.allow(["type", "rope_type", "short_factor", "long_factor"], in: "rope_scaling")
-    let original = try fields.integer(
-      "original_max_position_embeddings", in: 2...(1 << 30), default: 4096)
-    let stretch = Double(maximumPositions) / Double(original)
-    return .longrope(
-      short: try rope.numbers("short_factor", count: pairs),
-      long: try rope.numbers("long_factor", count: pairs),
-      attentionFactor: stretch <= 1 ? 1 : (1 + log(stretch) / log(Double(original))).squareRoot(),
-      original: original)
-  }
-
-  private static func scaling(_ fields: ConfigurationFields, maximumPositions: Int) throws
-    -> Scaling
-  {
-    guard let rope = try fields.object("rope_scaling") else { return .none }
-    let kind = rope.string("rope_type") ?? rope.string("type") ?? ""
-    try rope.allow(
-      [
-        "type", "rope_type", "factor", "original_max_position_embeddings", "beta_fast", "beta_slow",
-        "attention_factor", "low_freq_factor", "high_freq_factor",
-      ], in: "rope_scaling")
-    func original() throws -> Int {
-      try rope.integer(
-        "original_max_position_embeddings", in: 1...(1 << 30), default: maximumPositions)
-    }
-    switch kind {
-    case "default": return .none
-    case "linear": return .linear(factor: try rope.number("factor"))
-    case "dynamic": return .dynamic(factor: try rope.number("factor"))
-    case "yarn":
-      let factor = try rope.number("factor")
-      return .yarn(
-        factor: factor, betaFast: try rope.number("beta_fast", default: 32),
-        betaSlow: try rope.number("beta_slow", default: 1),
-        attentionFactor: try rope.number("attention_factor", default: 0.1 * log(factor) + 1),
-        original: maximumPositions)
-    case "llama3":
-      return .llama3(
-        factor: try rope.number("factor"), lowFrequency: try rope.number("low_freq_factor"),
-        highFrequency: try rope.number("high_freq_factor"), original: try original())
-    default: throw ModelError("config: rope_scaling type \"\(kind)\" is not supported")
-    }
+      ? rotary.longScaling(pairs: headSize / 2, maximumPositions: maximumPositions)
+      : rotary.scaling(maximumPositions: maximumPositions)
   }
 
   /// What cos and sin are multiplied by; 1 but for YaRN and LongRoPE.
   public var attentionScaling: Float {
     switch scaling {
-    case .yarn(_, _, _, let factor, _): return Float(factor)
+    case .yarn(_, _, _, let factor, _, _): return Float(factor)
     case .longrope(_, _, let factor, _): return Float(factor)
     case .none, .linear, .dynamic, .llama3: return 1
     }
@@ -125,8 +72,12 @@ public struct RotaryConfiguration: Sendable, Equatable {
     switch scaling {
     case .none, .dynamic: return plain.map(Float.init)
     case .linear(let factor): return plain.map { Float($0 / factor) }
-    case .yarn(let factor, let fast, let slow, _, let original):
-      return yarn(plain, factor: factor, fast: fast, slow: slow, original: original)
+    case .yarn(let factor, let fast, let slow, _, let original, let truncates):
+      let low = dimension(rotations: fast, original: original)
+      let high = dimension(rotations: slow, original: original)
+      return truncates
+        ? ramped(plain, factor: factor, from: low.rounded(.down), to: high.rounded(.up))
+        : ramped(plain, factor: factor, from: low, to: high)
     case .longrope(let short, let long, _, let original):
       return zip(plain, length > original ? long : short).map { Float($0 / $1) }
     case .llama3(let factor, let low, let high, let original):
@@ -134,15 +85,17 @@ public struct RotaryConfiguration: Sendable, Equatable {
     }
   }
 
-  /// Interpolates the slow dimensions, keeps the fast ones, ramps between (YaRN §3.2).
-  private func yarn(
-    _ plain: [Double], factor: Double, fast: Double, slow: Double, original: Int
+  /// The dimension that turns so often in the original context, a fraction (YaRN §3.2).
+  private func dimension(rotations: Double, original: Int) -> Double {
+    Double(headSize) * log(Double(original) / (rotations * 2 * .pi)) / (2 * log(theta))
+  }
+
+  /// Interpolates the slow dimensions, keeps the fast ones, ramps between.
+  private func ramped(
+    _ plain: [Double], factor: Double, from fast: Double, to slow: Double
   ) -> [Float] {
-    func dimension(rotations: Double) -> Double {
-      Double(headSize) * log(Double(original) / (rotations * 2 * .pi)) / (2 * log(theta))
-    }
-    let low = max(dimension(rotations: fast).rounded(.down), 0)
-    var high = min(dimension(rotations: slow).rounded(.up), Double(headSize - 1))
+    let low = max(fast, 0)
+    var high = min(slow, Double(headSize - 1))
     if low == high { high += 0.001 }
     return plain.enumerated().map { index, frequency in
       let ramp = min(max((Double(index) - low) / (high - low), 0), 1)

@@ -1,5 +1,6 @@
 extension JSONValue {
-  /// Parses one JSON document (RFC 8259, UTF-8). Of a repeated key the last value holds.
+  /// Parses one JSON document (RFC 8259, UTF-8; NaN, Infinity and -Infinity, as Python writes them,
+  /// are numbers that are not finite). Of a repeated key the last value holds.
   /// - Throws: `JSONError` for anything else, including more than 256 nested levels.
   public init(parsing bytes: some Sequence<UInt8>) throws {
     let parsed = try bytes.withContiguousStorageIfAvailable {
@@ -70,6 +71,8 @@ private struct JSONParser {
     case UInt8(ascii: "t"): return try literal("true", .bool(true))
     case UInt8(ascii: "f"): return try literal("false", .bool(false))
     case UInt8(ascii: "n"): return try literal("null", .null)
+    case UInt8(ascii: "N"): return try literal("NaN", .number(.nan))
+    case UInt8(ascii: "I"): return try literal("Infinity", .number(.infinity))
     case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
     default: throw failure(position < bytes.count ? "a value is expected" : "the text ends early")
     }
@@ -163,6 +166,7 @@ private struct JSONParser {
     let start = position
     var isIntegral = true
     if current == UInt8(ascii: "-") { position += 1 }
+    if current == UInt8(ascii: "I") { return try literal("Infinity", .number(-.infinity)) }
     let first = current
     try digits()
     if first == UInt8(ascii: "0"), position - start > (bytes[start] == first ? 1 : 2) {

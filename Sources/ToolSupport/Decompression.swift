@@ -35,6 +35,8 @@ final class ZstandardSource: ByteSource {
     input = InputBuffer(source)
     guard let context = ZSTD_createDCtx() else { fatalError("out of memory") }
     self.context = context
+    // As far as `zstd --long=31` goes; its own limit is 27, for fear of the memory that a frame names.
+    ZSTD_DCtx_setParameter(context, ZSTD_d_windowLogMax, 31)
   }
 
   deinit { ZSTD_freeDCtx(context) }
@@ -98,6 +100,7 @@ final class GzipSource: ByteSource {
           input.start += 1
           continue
         }
+        if members > 0 && input.bytes[input.start] != 0x1f { return try ignoreRest() }
         inflateReset(stream)
         isInMember = true
       }
@@ -111,11 +114,20 @@ final class GzipSource: ByteSource {
       case Z_STREAM_END:
         isInMember = false
         members += 1
+      case Z_DATA_ERROR where members > 0 && stream.pointee.total_in <= 2: return try ignoreRest()
       default:
         throw input.failure("gzip: \(stream.pointee.msg.map { String(cString: $0) } ?? "damaged")")
       }
     }
     return capacity - Int(stream.pointee.avail_out)
+  }
+
+  /// What is no member behind the last one is read to its end and left out, as gzip does: 0.
+  private func ignoreRest() throws -> Int {
+    printMessage("warning: \(name ?? "input"): what follows the last gzip member is ignored")
+    isInMember = false
+    repeat { input.start = input.end } while try input.refill()
+    return 0
   }
 }
 

@@ -1,3 +1,4 @@
+import FilePaths
 import Glibc
 
 /// Scalars in TensorBoard's event format, appended and handed to the system at every step.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import FilePaths
 import Glibc
 
 /// A model, retriever or tokenizer as a person names it: no path, so that no reader takes it before it
@@ -107,9 +108,7 @@ struct HubCache {
     defer { closedir(directory) }
     var names: [String] = []
     while names.count < 2, let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      }
+      let name = entryName(entry)
       if !name.hasPrefix(".") { names.append(name) }
     }
     return names.count == 1 ? names[0] : nil

@@ -1,3 +1,4 @@
+import FilePaths
 import Glibc
 import ShardIO
 
@@ -63,7 +64,7 @@ public final class InputFile: ByteSource {
       descriptor = STDIN_FILENO
       return
     }
-    descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    descriptor = FilePaths.open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw ToolError.system(path) }
     posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
   }

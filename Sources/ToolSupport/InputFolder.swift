@@ -1,21 +1,26 @@
+import FilePaths
 import Glibc
 
 /// A folder named as an input stands for the files in it.
-public enum InputFolder {
-  /// Puts in the place of each folder the files in it and in its folders whose names `isWanted`
-  /// says yes to, sorted by their paths' bytes; links are followed, hidden ones left out, and so
-  /// are links to a folder above, which would have every file in it read again and again.
+public struct InputFolder {
+  /// The files that are wanted, sorted by their paths' bytes.
+  public private(set) var files: [String] = []
+  /// The others, sorted likewise.
+  public private(set) var others: [String] = []
+
+  /// The files of the path's folder and the folders in it whose names `isWanted` says yes to, or the
+  /// path alone where it is none. Links are followed, hidden files left out, and so are links to a folder
+  /// above, which would have every file in it read again and again.
   /// - Throws: `ToolError` where a folder cannot be read or holds no such file.
-  public static func expand(
-    _ paths: [String], where isWanted: (String) -> Bool
-  ) throws -> [String] {
-    try paths.flatMap { path in
-      guard isFolder(path) else { return [path] }
-      var found = [String]()
-      try walk(path, above: [], isWanted, into: &found)
-      if found.isEmpty { throw ToolError("\(path): no text files in this folder") }
-      return found.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  public init(_ path: String, where isWanted: (String) -> Bool) throws {
+    guard Self.isFolder(path) else {
+      files = [path]
+      return
     }
+    try walk(path, above: [], isWanted)
+    if files.isEmpty { throw ToolError("\(path): no text files in this folder") }
+    files.sort { $0.pathBytes.lexicographicallyPrecedes($1.pathBytes) }
+    others.sort { $0.pathBytes.lexicographicallyPrecedes($1.pathBytes) }
   }
 
   private static let deepest = 64
@@ -26,10 +31,12 @@ public enum InputFolder {
     var inode: ino_t
   }
 
-  private static func walk(
-    _ folder: String, above: [Identity], _ isWanted: (String) -> Bool, into found: inout [String]
+  private mutating func walk(
+    _ folder: String, above: [Identity], _ isWanted: (String) -> Bool
   ) throws {
-    if above.count > deepest { throw ToolError("\(folder): more than \(deepest) folders deep") }
+    if above.count > Self.deepest {
+      throw ToolError("\(folder): more than \(Self.deepest) folders deep")
+    }
     guard let directory = opendir(folder) else { throw ToolError.system(folder) }
     defer { closedir(directory) }
     var status = stat()
@@ -37,15 +44,15 @@ public enum InputFolder {
     let own = Identity(device: status.st_dev, inode: status.st_ino)
     if above.contains(own) { return }
     while let entry = readdir(directory) {
-      let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-        String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-      }
+      let name = entryName(entry)
       if name.hasPrefix(".") { continue }
       let path = folder.hasSuffix("/") ? folder + name : "\(folder)/\(name)"
-      if isFolder(path) {
-        try walk(path, above: above + [own], isWanted, into: &found)
+      if Self.isFolder(path) {
+        try walk(path, above: above + [own], isWanted)
       } else if isWanted(name) {
-        found.append(path)
+        files.append(path)
+      } else {
+        others.append(path)
       }
     }
   }

@@ -1,3 +1,4 @@
+import FilePaths
 import Glibc
 import ShardIO
 
@@ -25,6 +26,7 @@ public final class OutputFile: ByteSink {
     }
     var status = stat()
     let exists = stat(path, &status) == 0
+    guard exists || errno != ELOOP else { throw ToolError.system(path) }
     if exists && status.st_mode & S_IFMT == S_IFDIR {
       errno = EISDIR
       throw ToolError.system(path)
@@ -36,8 +38,8 @@ public final class OutputFile: ByteSink {
       guard descriptor >= 0 else { throw ToolError.system(path) }
       return
     }
-    // a link stays a link: what it points to is replaced
-    let target = exists ? resolved(path) : path
+    // a link stays a link: what it points to is replaced, or made
+    let target = resolved(path)
     self.path = target
     (descriptor, temporary) = try OutputFile.makeTemporary(beside: target, named: path)
     if exists { fchmod(descriptor, status.st_mode & 0o777) }
@@ -53,7 +55,7 @@ public final class OutputFile: ByteSink {
     if path == "-" { return path }
     var status = stat()
     if stat(path, &status) == 0 { return resolved(path) }
-    let (folder, file) = split(path)
+    let (folder, file) = split(resolved(path))
     return "\(resolved(folder))/\(file)"
   }
 
@@ -162,8 +164,13 @@ func split(_ path: String) -> (folder: String, file: String) {
   return (folder, String(path[path.index(after: slash)...]))
 }
 
+/// The path without links; of one that points at nothing, where the file would be made.
 private func resolved(_ path: String) -> String {
-  guard let real = realpath(path, nil) else { return path }
-  defer { free(real) }
-  return String(cString: real)
+  if let real = realPath(path) { return real }
+  var place = path
+  for _ in 0..<40 {
+    guard let target = linkTarget(place) else { return place }
+    place = target.hasPrefix("/") ? target : "\(split(place).folder)/\(target)"
+  }
+  return path
 }

@@ -1,3 +1,4 @@
+import FilePaths
 import Glibc
 
 /// A run's hold of what it writes, which one process at a time has: a lock on `.NAME.lock` beside it.

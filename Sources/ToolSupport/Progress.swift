@@ -1,25 +1,54 @@
 import Glibc
 
-/// A line on the terminal that says how far a tool is: at most 6 times a second, only where
-/// standard error is a terminal.
+/// A line that says how far a tool is: on a terminal at most 6 times a second, in place; elsewhere, as in
+/// a log, a line of its own every 30 seconds.
 public final class Progress {
   private let unit: String
   private let total: Int?
   private let first: Int
   private let isShown: Bool
-  private let start = monotonicSeconds()
-  private var lastShown = 0.0
+  private let isTerminal: Bool
+  private let clock: () -> Double
+  private let write: (String) -> Void
+  private let start: Double
+  private var lastShown: Double
   nonisolated(unsafe) private static var isLineOpen = false
+
+  /// Seconds between two lines.
+  static let terminalInterval = 1.0 / 6
+  static let logInterval = 30.0
 
   /// - Parameters:
   ///   - unit: what is counted, plural
   ///   - total: where it is known, gives the time left
   ///   - first: what an earlier run had done, which says nothing of this one's rate
-  public init(_ unit: String, total: Int? = nil, from first: Int = 0, quiet: Bool = false) {
+  public convenience init(
+    _ unit: String, total: Int? = nil, from first: Int = 0, quiet: Bool = false
+  ) {
+    self.init(
+      unit, total: total, from: first, quiet: quiet, isTerminal: isatty(STDERR_FILENO) == 1,
+      clock: monotonicSeconds, write: writeToStandardError)
+  }
+
+  /// With something else in place of the terminal, of time and of standard error.
+  ///
+  /// - Parameters:
+  ///   - clock: in seconds
+  ///   - write: takes what standard error would get
+  public init(
+    _ unit: String, total: Int?, from first: Int, quiet: Bool, isTerminal: Bool,
+    clock: @escaping () -> Double, write: @escaping (String) -> Void
+  ) {
     self.unit = unit
     self.total = total
     self.first = first
-    isShown = !quiet && isatty(STDERR_FILENO) == 1
+    self.isTerminal = isTerminal
+    self.clock = clock
+    self.write = write
+    isShown = !quiet
+    start = clock()
+    // A terminal shows the first update; a run shorter than the interval leaves a log as it was.
+    lastShown = isTerminal ? start - Self.terminalInterval : start
   }
 
   deinit { finish() }
@@ -27,24 +56,33 @@ public final class Progress {
   /// Shows that `done` units are done, with `note` after the rate.
   public func update(_ done: Int, note: @autoclosure () -> String = "") {
     guard isShown else { return }
-    let now = monotonicSeconds()
-    guard now - lastShown >= 1.0 / 6 else { return }
+    let now = clock()
+    guard now - lastShown >= (isTerminal ? Self.terminalInterval : Self.logInterval) else { return }
     lastShown = now
-    let rate = Double(done - first) / max(now - start, 1e-9)
-    var line = "\(ToolName.current): \(done)"
-    if let total { line += "/\(total)" }
-    line += " \(unit), \(decimal(rate, rate < 10 ? 2 : 0))/s"
-    if let total, done > first, rate > 0 {
-      line += ", \(clock(Double(max(total - done, 0)) / rate)) left"
+    let line = line(done, rate: Double(done - first) / max(now - start, 1e-9), note: note())
+    write(isTerminal ? "\r\u{1b}[K\(line)" : "\(line)\n")
+    if isTerminal { Progress.isLineOpen = true }
+  }
+
+  private func line(_ done: Int, rate: Double, note: String) -> String {
+    let speed = decimal(rate, rate < 10 ? 2 : 0)
+    let left = total.flatMap { total in
+      done > first && rate > 0 ? Double(max(total - done, 0)) / rate : nil
     }
-    let note = note()
-    if !note.isEmpty { line += ", \(note)" }
-    writeToStandardError("\r\u{1b}[K\(line)")
-    Progress.isLineOpen = true
+    let of = total.map { "/\($0)" } ?? ""
+    var line = "\(ToolName.current): "
+    if isTerminal {
+      line += "\(done)\(of) \(unit), \(speed)/s"
+      if let left { line += ", \(clockTime(left)) left" }
+    } else {
+      line += "\(unit) \(done)\(of), \(speed) \(unit)/s"
+      if let left { line += ", \(roundTime(left)) left" }
+    }
+    return note.isEmpty ? line : "\(line), \(note)"
   }
 
   /// Removes the line.
-  public func finish() { if isShown { Progress.clearLine() } }
+  public func finish() { if isShown && isTerminal { Progress.clearLine() } }
 
   static func clearLine() {
     guard isLineOpen else { return }
@@ -107,10 +145,17 @@ public func decimal(_ value: Double, _ digits: Int) -> String {
     + fraction
 }
 
-private func clock(_ seconds: Double) -> String {
+private func clockTime(_ seconds: Double) -> String {
   let total = Int(min(seconds, 1e9))
   let pad = { (value: Int) in value < 10 ? "0\(value)" : "\(value)" }
   let minutes = "\(total / 60 % 60)"
   if total < 3600 { return "\(minutes):\(pad(total % 60))" }
   return "\(total / 3600):\(pad(total / 60 % 60)):\(pad(total % 60))"
+}
+
+/// Of a time that nobody waits for by the second: `40 s`, `2 min`, `3 h 5 min`.
+private func roundTime(_ seconds: Double) -> String {
+  let minutes = Int((min(seconds, 1e9) / 60).rounded())
+  if seconds < 90 { return "\(decimal(seconds, 0)) s" }
+  return minutes < 60 ? "\(minutes) min" : "\(minutes / 60) h \(minutes % 60) min"
 }

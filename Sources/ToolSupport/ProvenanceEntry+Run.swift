@@ -1,3 +1,4 @@
+import FilePaths
 import ShardIO
 
 extension CommonOptions {
@@ -21,7 +22,7 @@ extension CommonOptions {
     let entry = ProvenanceEntry(
       tool: ToolName.current, version: toolVersion,
       arguments: recordedArguments(
-        Array(CommandLine.arguments.dropFirst()), inputs: inputs, omitting: omitting,
+        Array(commandLineArguments().dropFirst()), inputs: inputs, omitting: omitting,
         flags: flags),
       inputs: digests.map(\.description))
     return (earlier ?? []) + [entry]

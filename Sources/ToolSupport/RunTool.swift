@@ -1,4 +1,5 @@
 import ArgumentParser
+import FilePaths
 import Glibc
 
 /// The name of the running tool, as messages and the provenance give it.
@@ -14,7 +15,7 @@ public func runTool<Command: ParsableCommand>(_ type: Command.Type) -> Never {
   installSignalHandlers()
   var command: any ParsableCommand
   do {
-    command = try type.parseAsRoot()
+    command = try type.parseAsRoot(Array(commandLineArguments().dropFirst()))
   } catch {
     endParsing(error, type)
   }
@@ -81,9 +82,9 @@ public func printMessage(_ message: String) {
 }
 
 func writeToStandardError(_ text: String) {
-  var text = text
-  text.withUTF8 { bytes in
-    var rest = UnsafeRawBufferPointer(bytes)
+  // A path's bytes are given back as they are.
+  text.pathBytes.withUnsafeBytes { bytes in
+    var rest = bytes
     while !rest.isEmpty {
       let count = write(STDERR_FILENO, rest.baseAddress, rest.count)
       if count < 0 && errno == EINTR { continue }

@@ -1,3 +1,4 @@
+import FilePaths
 import Glibc
 import Synchronization
 
@@ -65,6 +66,7 @@ public enum StopRequest {
 func installSignalHandlers() {
   Temporaries.removeAll()  // makes the table before any handler needs it
   _ = StopRequest.isRequested
+  signal(SIGXFSZ, SIG_IGN)  // a file at the size limit then is an error like any other
   for number in [SIGINT, SIGTERM, SIGHUP, SIGPIPE] {
     var old = sigaction()
     sigaction(number, nil, &old)

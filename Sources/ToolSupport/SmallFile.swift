@@ -1,3 +1,4 @@
+import FilePaths
 import Glibc
 
 /// Whether a path names something that can be read.

@@ -13,6 +13,9 @@ public struct MemoryEstimate: Sendable {
   /// Pages of the model file that were read once: they count as held, but can be given back.
   public private(set) var reclaimable = 0
 
+  /// Bytes of the banks, wherever they are.
+  public let bankBytes: Int
+
   /// Numbers that the run trains.
   public let trainedValues: Int
 
@@ -31,6 +34,8 @@ public struct MemoryEstimate: Sendable {
     public var bankChunks: Int
     public var planBlocks: Int
     public var planNeighbours: Int
+    /// The most bytes of the banks that are in RAM.
+    public var bankInRAM = Int.max
 
     public init(
       tokens: Int, segmentTokens: Int, documentTokens: Int, chunkTokens: Int,
@@ -83,6 +88,7 @@ public struct MemoryEstimate: Sendable {
     let extras = pass.extras(options.adapter, layers: layers)
     let linear = options.mode.trainsWeights ? pass.linearWeights(layers: layers) : 0
     trainedValues = pairs + extras + linear
+    bankBytes = pass.bank(chunks: data.bankChunks, chunkTokens: data.chunkTokens)
     let adapterValues = pass.pairs(options.adapter, layers: adapted) + extras + linear
     let lowest = options.lowestTrainedLayer(memoryLayer: memoryLayer, layerCount: layerCount)
     add("weights", pass.weights(residency, fileBytes: fileBytes, from: frozen?.layer ?? 0))
@@ -95,7 +101,7 @@ public struct MemoryEstimate: Sendable {
         lowest: lowest, adapter: options.adapter, adapted: layers.clamped(to: adapted).count))
     add("their gradients", pass.gradients)
     add("head", pass.head)
-    add("memory bank", pass.bank(chunks: data.bankChunks, chunkTokens: data.chunkTokens))
+    add("memory bank", min(data.bankInRAM, bankBytes))
     if options.context != nil {
       add("context", options.lanes * pass.context(layers: (frozen?.layer ?? 0)..<layerCount))
     }

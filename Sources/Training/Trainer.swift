@@ -131,7 +131,7 @@ public final class Trainer {
       pass.forward(segment, dropoutSeed: dropoutSeed, cache: cache)
     }
     let loss = pass.backward(segment.targets, scale: scale)
-    lanes[item.lane].memory.advance(past: item.segment, pass)
+    try lanes[item.lane].memory.advance(past: item.segment, pass)
     return (loss, hits.count, hits.age)
   }
 

@@ -1,3 +1,4 @@
+import FilePaths
 import Glibc
 
 /// Makes `folder` hold `files`, in one step: they are written and synced in a temporary folder beside
@@ -36,12 +37,10 @@ func checkReplaceable(_ path: String, marker: String) throws {
 private func resolveTarget(_ path: String, marker: String) throws -> String {
   var trimmed = path
   while trimmed.hasSuffix("/"), trimmed.count > 1 { trimmed.removeLast() }
-  guard let resolved = realpath(trimmed, nil) else {
+  guard let folder = realPath(trimmed) else {
     guard errno == ENOENT else { throw WeightsError(path, lastSystemError()) }
     return trimmed
   }
-  defer { free(resolved) }
-  let folder = String(cString: resolved)
   guard isFolder(folder) else { throw WeightsError(path, "exists and is not a folder") }
   guard access(folder + "/" + marker, F_OK) == 0 || contents(of: folder).isEmpty else {
     throw WeightsError(path, "exists and has no \(marker): not replaced")
@@ -135,7 +134,9 @@ func exchange(_ one: String, _ other: String) -> Bool {
   }
   let exchangeFlag: CUnsignedInt = 2
   let renameAt2 = unsafeBitCast(symbol, to: RenameAt2.self)
-  return renameAt2(AT_FDCWD, one, AT_FDCWD, other, exchangeFlag) == 0
+  return one.withPath { one in
+    other.withPath { renameAt2(AT_FDCWD, one, AT_FDCWD, $0, exchangeFlag) == 0 }
+  }
 }
 
 /// For file systems without an exchange: between the two renames there is a moment without the
@@ -176,9 +177,7 @@ func contents(of folder: String) -> [String] {
   defer { closedir(stream) }
   var names: [String] = []
   while let entry = readdir(stream) {
-    let name = withUnsafePointer(to: &entry.pointee.d_name) {
-      $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-    }
+    let name = entryName(entry)
     if name != "." && name != ".." { names.append(name) }
   }
   return names

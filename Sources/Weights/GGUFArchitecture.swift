@@ -49,6 +49,9 @@ struct GGUFFields {
     self.gguf = gguf
     prefix = architecture.rawValue + "."
   }
+
+  func has(_ key: String) -> Bool { gguf.metadata[prefix + key] != nil }
+
   /// An integer from 1 to 2^31 − 1, so that products of a few of them cannot surprise.
   func positive(_ key: String, default fallback: Int? = nil) throws -> Int {
     let value = try count(key, default: fallback)

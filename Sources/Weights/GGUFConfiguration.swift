@@ -4,6 +4,7 @@ import Safetensors
 extension GGUFTranslation {
   func configuration() throws -> JSONValue {
     let fields = GGUFFields(gguf, architecture)
+    try refuseUnknownKeys()
     var config: [String: JSONValue] = [
       "architectures": .array([.string(architecture.className)]),
       "model_type": .string(architecture.rawValue),
@@ -85,6 +86,11 @@ extension GGUFTranslation {
       }
       return JSONValue.array(tensor.floats().map { .number(Double($0)) })
     }
+    guard ["none", "longrope"].contains(try fields.string("rope.scaling.type", default: "none")),
+      try fields.number("rope.scaling.factor", default: 1) == 1
+    else {
+      throw WeightsError(gguf.path, "phi3.rope.scaling.type and .factor are not supported")
+    }
     guard !factors.isEmpty else { return .null }
     guard factors.count == 2 else {
       throw WeightsError(gguf.path, "one of \(architecture.rotaryFactors) is missing")
@@ -102,22 +108,29 @@ extension GGUFTranslation {
   }
 
   private func ropeScaling(_ fields: GGUFFields) throws -> JSONValue {
-    let type = try fields.string("rope.scaling.type", default: "none")
     let legacy = try fields.number("rope.scale_linear", default: 1)
     let factor = try fields.number("rope.scaling.factor", default: legacy)
-    switch type {
-    case "none" where legacy == 1: return .null
-    case "linear", "none":
-      return .object(["rope_type": .string("linear"), "factor": .number(factor)])
-    case "yarn":
-      let original = try fields.positive("rope.scaling.original_context_length")
-      return .object([
-        "rope_type": .string("yarn"), "factor": .number(factor),
-        "original_max_position_embeddings": .integer(Int64(original)),
-      ])
-    default:
+    // llama.cpp takes a file that names no type for a linear one.
+    switch try fields.string("rope.scaling.type", default: "linear") {
+    case "none": return .null
+    case "linear": return factor == 1 ? .null : ["rope_type": "linear", "factor": .number(factor)]
+    case "yarn": return .object(try yarn(fields, factor: factor))
+    case let type:
       throw WeightsError(
         gguf.path, "\(architecture.rawValue).rope.scaling.type \(type) is not supported")
     }
+  }
+
+  private func yarn(_ fields: GGUFFields, factor: Double) throws -> [String: JSONValue] {
+    let context = try fields.positive("context_length")
+    let original = try fields.positive("rope.scaling.original_context_length", default: context)
+    var scaling: [String: JSONValue] = [
+      "rope_type": "yarn", "factor": .number(factor),
+      "original_max_position_embeddings": .integer(Int64(original)),
+    ]
+    for side in ["beta_fast", "beta_slow"] where fields.has("rope.scaling.yarn_" + side) {
+      scaling[side] = .number(try fields.number("rope.scaling.yarn_" + side))
+    }
+    return scaling
   }
 }

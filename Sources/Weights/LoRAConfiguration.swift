@@ -41,17 +41,8 @@ public struct LoRAConfiguration: Equatable, Sendable {
   public init(_ json: JSONValue, path: String) throws {
     let fail = { (message: String) in WeightsError(path, message) }
     guard json["peft_type"]?.stringValue == "LORA" else { throw fail("peft_type is not LORA") }
-    for key in ["use_dora", "fan_in_fan_out"] where json[key]?.boolValue == true {
-      throw fail("\(key) is not supported")
-    }
-    if let bias = json["bias"]?.stringValue, bias != "none" {
-      throw fail("bias \(bias) is not supported")
-    }
-    for key in ["rank_pattern", "alpha_pattern"] where json[key]?.objectValue?.isEmpty == false {
-      throw fail("\(key) is not supported")
-    }
-    if let value = json["layer_replication"], value != .null {
-      throw fail("layer_replication is not supported")
+    if let other = json.unknownField(known: { Self.isKnown($0, json[$0] ?? .null) }) {
+      throw fail("\(other.name) \(other.value.encoded) is not supported")
     }
     guard let rank = json["r"]?.intValue, (1...1 << 20).contains(rank) else {
       throw fail("r is not a positive count")
@@ -62,9 +53,16 @@ public struct LoRAConfiguration: Equatable, Sendable {
     guard let targets = json["target_modules"]?.strings else {
       throw fail("target_modules is not an array of strings")
     }
+    let saved = json["modules_to_save"] ?? .null
+    guard saved == .null || saved.strings != nil else {
+      throw fail("modules_to_save is not an array of strings")
+    }
+    guard let dropout = (json["lora_dropout"] ?? 0).doubleValue else {
+      throw fail("lora_dropout is not a number")
+    }
     self.init(
-      rank: rank, alpha: alpha, dropout: json["lora_dropout"]?.doubleValue ?? 0,
-      targetModules: targets, modulesToSave: json["modules_to_save"]?.strings,
+      rank: rank, alpha: alpha, dropout: dropout, targetModules: targets,
+      modulesToSave: saved.strings,
       baseModel: json["base_model_name_or_path"]?.stringValue ?? "")
     usesRankStabilisedScaling = json["use_rslora"]?.boolValue ?? false
     if let layers = json["layers_to_transform"], layers != .null {
@@ -73,6 +71,32 @@ public struct LoRAConfiguration: Equatable, Sendable {
       layersToTransform = list
     }
   }
+
+  /// Whether a field, by its value, is one that is read here or changes nothing of a trained adapter
+  /// (PEFT 0.3 to 0.21, `LoraConfig`).
+  private static func isKnown(_ name: String, _ value: JSONValue) -> Bool {
+    switch name {
+    case "bias": value == .string("none")
+    case "layers_pattern": value == .string("layers") || value == .array([.string("layers")])
+    // Some ways to begin take a part out of the base weights whenever PEFT loads the adapter.
+    case "init_lora_weights": value == .bool(true) || plainBeginnings.contains(value)
+    default: read.contains(name) || harmless.contains(name)
+    }
+  }
+
+  private static let plainBeginnings: [JSONValue] = ["gaussian", "eva", "orthogonal"]
+
+  private static let read: Set = [
+    "layers_to_transform", "lora_alpha", "lora_dropout", "modules_to_save", "peft_type", "r",
+    "target_modules", "use_rslora",
+  ]
+
+  /// Where it comes from; settings of ways to begin, and of kernels, that are switched on elsewhere.
+  private static let harmless: Set = [
+    "auto_mapping", "base_model_name_or_path", "corda_config", "eva_config", "inference_mode",
+    "loftq_config", "lora_ga_config", "megatron_core", "peft_version", "qalora_group_size",
+    "revision", "runtime_config", "task_type",
+  ]
 
   /// adapter_config.json with every field that PEFT 0.12 writes.
   public var json: JSONValue {

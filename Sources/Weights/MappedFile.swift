@@ -1,3 +1,4 @@
+import FilePaths
 import Glibc
 
 /// A whole file mapped read-only. Pages are read when touched and shared with every other process

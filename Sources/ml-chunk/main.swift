@@ -10,6 +10,10 @@ extension DocumentFormat: ExpressibleByArgument {}
 extension SpecialTokenHandling: ExpressibleByArgument {}
 extension Joining: ExpressibleByArgument {}
 
+enum ErrorHandling: String, ExpressibleByArgument, CaseIterable {
+  case stop, skip
+}
+
 enum Separator: String, ExpressibleByArgument, CaseIterable {
   case none, eos
 }
@@ -20,11 +24,12 @@ struct MLChunk: ParsableCommand {
     abstract: "Tokenises documents and cuts them into chunks.",
     discussion: helpDiscussion(
       """
-      INPUT is JSON lines (.jsonl, .json) or plain text (.txt, .tokens, .raw: one document a \
-      file), plain or compressed (.zst, .gz); a folder stands for all files of these names in it, \
-      in sorted order; - or nothing is standard input. Documents keep their order; those \
-      without tokens are dropped. Of n documents the last round(F n), at least one and not all, \
-      are held out; memory holds them. A lone surrogate escape in JSON becomes U+FFFD.
+      INPUT is JSON lines (.jsonl, .jsonlines, .ndjson, .json) or plain text (.txt, .text, .md, \
+      .markdown, .rst, .tokens, .raw: one document a file), plain or compressed (.zst, .zstd, \
+      .gz); a folder stands for all files of these names in it but READMEs, in sorted order, and \
+      names the others; - or nothing is standard input. Documents keep their order; those without \
+      tokens are dropped. Of n documents the last round(F n), at least one and not all, are held \
+      out; memory holds them. A lone surrogate escape in JSON becomes U+FFFD.
       """,
       examples: [
         "ml-chunk --tokenizer model.gguf -o chunks.mls books.jsonl.zst",
@@ -104,6 +109,13 @@ struct MLChunk: ParsableCommand {
       """, valueName: "PATH"))
   var idsTokenizer: ModelName?
 
+  @Option(
+    help: """
+      At a bad line or file: stop, or skip it and go on. What is skipped is named on standard \
+      error and counted at the end; of a file that fails halfway, what was read before counts.
+      """)
+  var onError = ErrorHandling.stop
+
   @Option(help: "Special tokens spelt out in the text: text takes them as such, parse as tokens.")
   var specialTokens = SpecialTokenHandling.text
 
@@ -151,9 +163,8 @@ struct MLChunk: ParsableCommand {
     if bos && tokenizer.beginningOfSequence == nil {
       throw ToolError("\(self.tokenizer): no beginning-of-text token for --bos")
     }
-    let paths = inputs.isEmpty ? ["-"] : try InputFolder.expand(inputs, where: Self.isText)
-    // What is missing shows now; each is opened in its turn, since there may be very many.
-    for path in paths { _ = try InputFile(path, isBinary: false) }
+    var omissions = Omissions(skips: onError == .skip)
+    let paths = try omissions.files(of: inputs.isEmpty ? ["-"] : inputs, options: common)
     let main = try ChunkOutput(self, common.output, tokenizer)
     let held = try holdoutOutput.map { try ChunkOutput(self, $0, tokenizer) }
 
@@ -167,23 +178,25 @@ struct MLChunk: ParsableCommand {
     let digest = DigestState()
     let batches = documents(in: paths)
     while !corpus.isComplete, let batch = try batches.next() {
-      let (parsed, failure) = encoder.parse(batch)
+      let (parsed, failures) = encoder.parse(batch.documents, skipsFailures: omissions.skips)
       let joined = try parsed.map { try $0.flatMap { try joiner.append($0) } }
       var encoded = encoder.encode(joined.flatMap(\.self))[...]
-      for (raw, group) in zip(batch, joined) where !corpus.isComplete {
+      for (raw, group) in zip(batch.documents, joined) where !corpus.isComplete {
         raw.eachPiece(digest.update)
         for document in encoded.prefix(group.count) {
           try corpus.append(document, to: main.append)
         }
         encoded = encoded.dropFirst(group.count)
       }
-      if let failure, !corpus.isComplete { throw failure }
+      if !omissions.skips, let failure = failures.first, !corpus.isComplete { throw failure }
+      omissions.add(batch, failures.map(\.description))
       progress.update(corpus.documents, note: "\(corpus.tokens) tokens")
     }
     for document in encoder.encode([joiner.finish()].compactMap(\.self)) {
       try corpus.append(document, to: main.append)
     }
     progress.finish()
+    try omissions.report(options: common)
 
     for document in corpus.heldOut { try held?.append(document) }
     let inputDigest = digest.digest
@@ -223,10 +236,10 @@ struct MLChunk: ParsableCommand {
   }
 
   /// The inputs' documents, read and decompressed ahead where there is a thread for it.
-  private func documents(in paths: [String]) -> Ahead<[RawDocument]> {
+  private func documents(in paths: [String]) -> Ahead<DocumentBatch> {
     var rest = paths[...]
     let format = format
-    let batches = DocumentBatches {
+    let batches = DocumentBatches(skipsFailures: onError == .skip) {
       guard let path = rest.popFirst() else { return nil }
       let file = try InputFile.openText(path)
       return DocumentReader(
@@ -234,8 +247,6 @@ struct MLChunk: ParsableCommand {
     }
     return Ahead(isOn: common.threadCount > 1, batches.next)
   }
-
-  private static func isText(_ name: String) -> Bool { DocumentFormat.ofFile(named: name) != nil }
 
   private func parser() throws -> DocumentParser {
     guard let idsTokenizer else {

@@ -70,4 +70,4 @@ func checkedCacheBytes(_ tokens: Int, _ model: LlamaConfiguration) throws -> Int
   return needed ?? 0
 }
 
-private func megabytes(_ bytes: Int) -> String { "\(decimal(Double(bytes) / 1e6, 0)) MB" }
+func megabytes(_ bytes: Int) -> String { "\(decimal(Double(bytes) / 1e6, 0)) MB" }

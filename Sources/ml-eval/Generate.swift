@@ -11,14 +11,22 @@ struct Generate: ParsableCommand {
     abstract: "Read documents, then continue a prompt with their memory.",
     discussion: helpDiscussion(
       """
-      INPUT is UTF-8 text, plain or compressed; - is standard input; nothing reads no document. The \
-      last --context tokens are attended to as they stand. What is older becomes chunks of the \
-      memory, the retriever's nearest of which are attended to as well; what is generated enters the \
-      memory in the same way. Without --retriever what is older is forgotten.
+      INPUT is UTF-8 text, plain or compressed; - is standard input; nothing reads no document; several \
+      are read as one text. Its last --context tokens are attended to as they stand, and its first as \
+      sinks. What is older becomes chunks of the memory, all of which is kept; the retriever's nearest \
+      are attended to as well. What is generated enters the memory in the same way. Without --retriever \
+      what is older is forgotten.
+
+      A text is read by segments, so reading it at once, in several runs (--save-memory, then \
+      --load-memory with further INPUT) and asking later print the same, byte for byte.
+
+      The prompt retrieves by its own words. As it stands it is continued like the text: give it the \
+      words that the text answers in. --chat puts it as a question, in the prompt format of the model's \
+      family, behind the text; a small model answers that less often than it continues a sentence.
       """,
       examples: [
-        "ml-eval generate --model M.gguf --retriever minilm --prompt 'So ' book.txt",
-        "ml-eval generate --model M.gguf --retriever minilm --load-memory m --prompt A",
+        "ml-eval generate --model M --retriever R --max-tokens 0 --save-memory m a.txt",
+        "ml-eval generate --model M --retriever R --load-memory m --prompt 'So '",
         "ml-eval generate --model M.gguf --prompt 'Once upon a time' --temperature 0.8",
       ]))
 
@@ -36,6 +44,18 @@ struct Generate: ParsableCommand {
 
   @Option(help: ArgumentHelp("Text to continue, after the documents.", valueName: "TEXT"))
   var prompt = ""
+
+  @Flag(
+    help: ArgumentHelp(
+      "Put the prompt as a user's turn in the format of the model's family: ChatML, Llama 3, Gemma or "
+        + "Mistral, by its chat template."))
+  var chat = false
+
+  @Flag(
+    help: ArgumentHelp(
+      "Print the passages that were retrieved, for the prompt and for each block generated, with their "
+        + "place in the text and their score, to standard error."))
+  var showRetrieved = false
 
   @Option(help: ArgumentHelp("Tokens to generate at most.", valueName: "N"))
   var maxTokens = 256
@@ -71,6 +91,10 @@ struct Generate: ParsableCommand {
     if retriever == nil, saveMemory != nil || loadMemory != nil {
       throw ValidationError("--save-memory and --load-memory need --retriever")
     }
+    if showRetrieved && retriever == nil {
+      throw ValidationError("--show-retrieved needs --retriever")
+    }
+    if chat && prompt.isEmpty { throw ValidationError("--chat needs a --prompt") }
     if inputs.isEmpty && prompt.isEmpty && loadMemory == nil {
       throw ValidationError("nothing to read: name an INPUT or a --prompt")
     }
@@ -89,11 +113,14 @@ struct Generate: ParsableCommand {
     let documents = try inputs.map { try readText($0) }
     let reader = try MemoryReading(self)
     var tokens = 0
-    for text in documents { tokens += try reader.read(text, quiet: options.quiet) }
+    for (path, text) in zip(inputs, documents) {
+      tokens += try reader.read(text, name: documentName(path), quiet: options.quiet)
+    }
+    if let loss = reader.loss { options.note(loss) }
     if let saved {
       try reader.save(to: saved, provenance: try provenance(of: documents, reader))
     }
-    if !prompt.isEmpty { tokens += try reader.read(Array(prompt.utf8), asking: true, quiet: true) }
+    if maxTokens > 0 { tokens += try ask(reader) }
     try saved?.commit()
     let generated = try generate(reader, to: output)
     try output.commit()
@@ -105,6 +132,25 @@ struct Generate: ParsableCommand {
       ], options: options)
   }
 
+  /// Reads what waits, then the prompt; how many tokens it has.
+  private func ask(_ reader: MemoryReading) throws -> Int {
+    try reader.session.finishReading()
+    if showRetrieved {
+      let asked = reader.session.tokens.count
+      reader.session.didRetrieve = { passages in
+        let past = reader.session.tokens.count - asked
+        for passage in passages {
+          printMessage("for \(past == 0 ? "the prompt" : "token \(past)"): \(reader.line(passage))")
+        }
+      }
+    }
+    return prompt.isEmpty ? 0 : try reader.ask(prompt, asChat: chat)
+  }
+
+  private func documentName(_ path: String) -> String {
+    path == "-" ? "standard input" : path.split(separator: "/").last.map(String.init) ?? path
+  }
+
   /// Of what was read: the prompt and what follows it come later.
   private func provenance(of documents: [[UInt8]], _ reader: MemoryReading) throws -> Provenance? {
     options.provenance(
@@ -112,7 +158,7 @@ struct Generate: ParsableCommand {
       inputs: inputs, digests: documents.map { $0.withUnsafeBytes { Digest.of($0) } },
       omitting: [
         "--prompt", "--max-tokens", "--temperature", "--top-p", "--load-memory", "--save-memory",
-      ])
+      ], flags: ["--chat", "--show-retrieved"])
   }
 
   private func generate(_ reader: MemoryReading, to output: OutputFile) throws -> Int {
@@ -121,17 +167,25 @@ struct Generate: ParsableCommand {
     var count = 0
     while count < maxTokens {
       let token = sampler.next(reader.session.logits)
-      if token == reader.tokenizer.endOfSequence { break }
+      if reader.endTokens.contains(token) {
+        if count == 0 { options.note("the model ended at once, with \(spelling(token, reader))") }
+        break
+      }
       count += 1
       let bytes = text.append(
         reader.tokenizer.decode([token], skippingSpecialTokens: true))
       try bytes.withUnsafeBytes { try output.write($0) }
       try output.flush()
-      if count < maxTokens { try reader.session.read([token]) }
+      if count < maxTokens { try reader.session.follow(token) }
     }
     try text.finish().withUnsafeBytes { try output.write($0) }
     if count > 0 { try output.write("\n") }
     return count
+  }
+
+  private func spelling(_ token: Int32, _ reader: MemoryReading) -> String {
+    let text = reader.tokenizer.decodeText([token], skippingSpecialTokens: false)
+    return String(decoding: text, as: UTF8.self)
   }
 
   private func readText(_ path: String) throws -> [UInt8] {

@@ -44,6 +44,8 @@ struct LanguageModel: ParsableCommand {
   @OptionGroup var contextOptions: ContextOptions
   @OptionGroup var baseline: BaselineOptions
 
+  @OptionGroup var memoryRoom: MemoryRoom
+
   @Option(
     name: .customLong("protocol"),
     help: "How tokens are scored: stream, or window for chunks of ml-chunk --window.")
@@ -56,6 +58,9 @@ struct LanguageModel: ParsableCommand {
   @Option(
     help: ArgumentHelp("Write every token's score to FILE, a shard of scores.", valueName: "FILE"))
   var scores: String?
+
+  @Flag(help: "Run even where the memory estimate exceeds what is available.")
+  var ignoreMemoryEstimate = false
 
   @OptionGroup var options: CommonOptions
 
@@ -80,9 +85,11 @@ struct LanguageModel: ParsableCommand {
       try ContextLabel($0, census: input.census, model: outline.configuration)
     }
     options.noteContext(of: loaded, read: context.map { $0.rules.plannedTokens ?? .max })
+    try checkMemory(outline, input.census, loaded, context)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights,
       compute: modelOptions.makeCompute(options))
+    model.decoder.memoryStore = memoryRoom.makeStore()
     var run = ScoringRun(
       model: model, plan: loaded, input: input, window: window, context: context,
       ropeScaling: baseline.ropeScaling?.name,
@@ -125,9 +132,22 @@ struct LanguageModel: ParsableCommand {
     return rules
   }
 
+  /// - Throws: `ToolError` with the numbers when the run cannot fit.
+  private func checkMemory(
+    _ outline: ModelOutline, _ census: ChunkCensus, _ plan: LoadedPlan?, _ context: ContextLabel?
+  ) throws {
+    guard !ignoreMemoryEstimate else { return }
+    let estimate = ReadingEstimate(
+      outline, census: census, plan: plan, context: context,
+      inRAM: memoryRoom.bytesInRAM, options: modelOptions, threads: options.threadCount)
+    try estimate.check()
+    try memoryRoom.check(estimate.bankBytes)
+  }
+
   private func provenance(_ census: ChunkCensus, _ plan: LoadedPlan?) throws -> Provenance? {
     try options.provenance(
-      adapter: adapter, census, plan, inputs: chunks, omitting: ["--scores"])
+      adapter: adapter, census, plan, inputs: chunks, omitting: ["--scores", "--memory-in-ram"],
+      flags: ["--ignore-memory-estimate"])
   }
 
   private func scoreWriter(

@@ -24,8 +24,8 @@ struct RowText {
       guard let batch = try reader.next() else { return nil }
       return each(batch.rows.prefix(limit)) { $0.line($1) }
     case .memory(let reader):
-      guard let rows = try reader.next() else { return nil }
-      return each(rows.prefix(limit)) { $0.line($1) }
+      guard let batch = try reader.next() else { return nil }
+      return each(batch.rows.prefix(limit)) { $0.line($1) }
     case .states(let reader):
       guard let batch = try reader.next() else { return nil }
       return each(batch.rows.prefix(limit)) { $0.line($1, reader.parameters) }

@@ -43,6 +43,7 @@ struct CheckpointArguments: ParsableArguments {
   /// Options with a value, and flags, that do not decide the adapter.
   static let unrecorded: Set<String> = [
     "--checkpoint-every", "--keep", "--checkpoint-dir", "--log", "--tensorboard",
+    "--memory-in-ram",
   ]
   static let unrecordedFlags: Set<String> = [
     "--resume", "--set-aside", "--ignore-memory-estimate",

@@ -129,18 +129,18 @@ enum CheckpointCoding {
       else { throw stored.error("\(name)\(part) is missing or of another shape") }
       return try file.bytes(entry)
     }
-    return withExtendedLifetime(file) {
+    return try withExtendedLifetime(file) {
       var start = 0
-      return rows.indices.map { index in
+      return try rows.indices.map { index in
         let range = start..<start + tokens[index] * layout.width * layout.type.byteWidth
         start = range.upperBound
         let parts = slots.map { UnsafeRawBufferPointer(rebasing: $0[range]) }
         return MemoryBank.Entry(
           row: rows[index], lastUse: lastUse[index],
-          chunk: MemoryChunk(
+          chunk: try MemoryChunk(
             tokens: tokens[index],
             slots: stride(from: 0, to: parts.count, by: 2).map { (parts[$0], parts[$0 + 1]) },
-            precision: layout.precision))
+            precision: layout.precision, in: layout.store))
       }
     }
   }
@@ -167,6 +167,8 @@ struct BankLayout {
   var slots: Int
   var width: Int
   var precision: MemoryConfiguration.Precision
+  /// Where they are kept.
+  let store: MemoryStore
 
   var type: ElementType { precision.elementType }
 
@@ -176,5 +178,6 @@ struct BankLayout {
     slots = memory.sourceLayers.count
     width = decoder.configuration.keyValueWidth
     precision = memory.precision
+    store = decoder.memoryStore
   }
 }

@@ -7,24 +7,23 @@ import Training
 
 extension MemoryEstimate {
   /// The estimate for a model that is not loaded yet.
+  ///
+  /// - Parameter inRAM: the most bytes of the banks that are in RAM.
   init(
     _ model: ModelOutline, options: TrainingOptions, census: ChunkCensus, plan: LoadedPlan?,
-    lanes: [Range<Int>], residency: WeightResidency, products: ProductPrecision, threads: Int,
-    frozen: Frozen?
+    lanes: [Range<Int>], inRAM: Int, residency: WeightResidency, products: ProductPrecision,
+    threads: Int, frozen: Frozen?
   ) {
-    let retrievals = plan?.plan.retrievals ?? (total: 0, most: 0)
-    let blockTokens = max(1, plan?.parameters.blockTokens ?? 1)
-    let blocks = max(1, (census.longestSegment + blockTokens - 1) / blockTokens)
-    let chunkTokens = census.parameters.chunkTokens
+    var data = Data(
+      tokens: census.tokens, segmentTokens: census.longestSegment,
+      documentTokens: census.longestDocument,
+      chunkTokens: census.parameters.chunkTokens,
+      retrievedTokens: plan?.retrievedTokens(census) ?? 0,
+      bankChunks: lanes.reduce(0) { $0 + (plan?.plan.peakChunks(in: $1) ?? 0) },
+      planBlocks: plan?.plan.blockCount ?? 0, planNeighbours: plan?.plan.retrievals.total ?? 0)
+    data.bankInRAM = inRAM
     self.init(
-      model.configuration, memory: model.memory, options: options,
-      data: .init(
-        tokens: census.tokens, segmentTokens: census.longestSegment,
-        documentTokens: census.longestDocument, chunkTokens: chunkTokens,
-        retrievedTokens: min(retrievals.most, 1 << 20) * min(blocks, 1 << 16)
-          * min(chunkTokens, 1 << 20),
-        bankChunks: lanes.reduce(0) { $0 + (plan?.plan.peakChunks(in: $1) ?? 0) },
-        planBlocks: plan?.plan.blockCount ?? 0, planNeighbours: retrievals.total),
+      model.configuration, memory: model.memory, options: options, data: data,
       residency: residency, products: products, fileBytes: model.fileBytes, threads: threads,
       frozen: frozen)
   }

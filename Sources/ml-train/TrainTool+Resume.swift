@@ -17,9 +17,12 @@ extension TrainTool {
     }
     let estimate = MemoryEstimate(
       model, options: settings, census: census, plan: plan, lanes: lanes,
-      residency: modelOptions.weights, products: modelOptions.compute,
-      threads: options.threadCount, frozen: frozen)
-    if !checkpoints.ignoreMemoryEstimate { try estimate.check() }
+      inRAM: memoryRoom.bytesInRAM, residency: modelOptions.weights,
+      products: modelOptions.compute, threads: options.threadCount, frozen: frozen)
+    if !checkpoints.ignoreMemoryEstimate {
+      try estimate.check()
+      try memoryRoom.check(estimate.bankBytes)
+    }
     return estimate
   }
 

@@ -48,6 +48,8 @@ struct TrainTool: ParsableCommand {
 
   @OptionGroup var training: TrainingArguments
 
+  @OptionGroup var memoryRoom: MemoryRoom
+
   @Option(
     help: ArgumentHelp(
       "Which chunks each segment reads (from ml-index). Without it: no memory.", valueName: "PLAN"))
@@ -113,6 +115,7 @@ struct TrainTool: ParsableCommand {
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights, from: frozen ?? 0,
       compute: compute, names: names)
+    model.decoder.memoryStore = memoryRoom.makeStore()
     let layers = settings.mode.adaptedLayers(of: model.decoder)
     model.decoder.addAdapters(settings.adapter, layers: layers, seed: options.seed)
     let trainer = try self.trainer(model, settings, input, lanes, loaded, cache, stored)

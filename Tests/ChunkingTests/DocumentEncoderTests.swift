@@ -21,8 +21,8 @@ final class DocumentEncoderTests: XCTestCase {
 
   private func encode(_ batch: [RawDocument], threads: Int) throws -> [EncodedDocument] {
     let encoder = try encoder(threads: threads)
-    let (documents, failure) = encoder.parse(batch)
-    if let failure { throw failure }
+    let (documents, failures) = encoder.parse(batch)
+    if let failure = failures.first { throw failure }
     return encoder.encode(documents.flatMap(\.self))
   }
 
@@ -36,7 +36,47 @@ final class DocumentEncoderTests: XCTestCase {
       return bytes.count
     }
     var readers = [reader][...]
-    return try XCTUnwrap(DocumentBatches { readers.popFirst() }.next())
+    return try XCTUnwrap(DocumentBatches { readers.popFirst() }.next()).documents
+  }
+
+  private func reader(_ name: String, _ text: String, fails: Bool = false) -> DocumentReader {
+    var rest = Array(text.utf8)[...]
+    return DocumentReader(name: name, format: .jsonl) { buffer in
+      if rest.isEmpty && fails { throw DocumentError("\(name): cut") }
+      let count = min(buffer.count, rest.count)
+      buffer.copyBytes(from: rest.prefix(count))
+      rest = rest.dropFirst(count)
+      return count
+    }
+  }
+
+  func testEmptyAndFailingInputs() throws {
+    func batches(skips: Bool) -> DocumentBatches {
+      var readers = [
+        reader("a", "{}\n"), reader("b", ""), reader("c", "{}\n{}\n", fails: true),
+        reader("d", "{}\n"),
+      ][...]
+      return DocumentBatches(skipsFailures: skips) { readers.popFirst() }
+    }
+    let all = batches(skips: true)
+    let batch = try XCTUnwrap(all.next())
+    XCTAssertEqual(batch.documents.map(\.file), ["a", "c", "c", "d"])
+    XCTAssertEqual(batch.empty, ["b"])
+    XCTAssertEqual(batch.failures, ["c: cut"])
+    XCTAssertNil(try all.next())
+    let some = batches(skips: false)
+    XCTAssertEqual(try some.next()?.documents.map(\.file), ["a", "c", "c"])
+    XCTAssertThrowsError(try some.next()) { XCTAssertEqual("\($0)", "c: cut") }
+  }
+
+  func testFailingLinesAreSkipped() throws {
+    let batch = try batch(["{\"text\":\"a\"}", "{", "{\"text\":\"b\"}"])
+    let encoder = try encoder(threads: 2)
+    let some = encoder.parse(batch)
+    XCTAssertEqual([some.documents.count, some.failures.count], [1, 1])
+    let all = encoder.parse(batch, skipsFailures: true)
+    XCTAssertEqual(all.documents.map(\.count), [1, 0, 1])
+    XCTAssertEqual(all.failures.count, 1)
   }
 
   func testThreadsGiveTheSame() throws {

@@ -59,6 +59,12 @@ final class RetrieverTests: XCTestCase {
        {"path": "2_Dense", "type": "sentence_transformers.models.Dense"}]
       """)
     XCTAssertEqual(opening(), "DIR: modules.json: module Dense is not supported here")
+    try write("modules.json", #"[{"path": "", "type": "custom.Transformer"}]"#)
+    XCTAssertEqual(opening(), "DIR: modules.json: module custom.Transformer is not supported here")
+    try write(
+      "modules.json",
+      #"[{"path": "", "type": "sentence_transformers.models.Transformer", "kwargs": ["task"]}]"#)
+    XCTAssertEqual(opening(), #"DIR: modules.json: kwargs ["task"] is not supported"#)
     try write("modules.json", #"[{"path": "../x", "type": "a.Transformer"}]"#)
     XCTAssertEqual(opening(), "DIR: modules.json: path ../x leaves the folder")
     try write("modules.json", "{}")
@@ -82,6 +88,76 @@ final class RetrieverTests: XCTestCase {
     XCTAssertEqual(opening(), "DIR: 1_Pooling/config.json: pooling none \(only)")
     try remove("1_Pooling/config.json")
     XCTAssertEqual(opening(), "DIR: 1_Pooling/config.json is missing or not an object")
+  }
+
+  /// As sentence-transformers 5.4 writes them.
+  func testFilesOfNewReleases() throws {
+    let usual = try Retriever(folder: folder)
+    try write(
+      "1_Pooling/config.json",
+      #"{"embedding_dimension": 48, "pooling_mode": "cls", "include_prompt": true}"#)
+    try write(
+      "sentence_bert_config.json",
+      """
+      {"transformer_task": "feature-extraction", "modality_config": {"text":
+       {"method": "forward", "method_output_name": "last_hidden_state"}},
+       "module_output_name": "token_embeddings"}
+      """)
+    try write(
+      "config_sentence_transformers.json",
+      """
+      {"model_type": "SentenceTransformer", "__version__": {}, "prompts": {"query": "x"},
+       "default_prompt_name": null, "similarity_fn_name": "cosine"}
+      """)
+    XCTAssertEqual(try Retriever(folder: folder).digest, usual.digest)
+    try write("1_Pooling/config.json", #"{"pooling_mode": ["mean"]}"#)
+    XCTAssertEqual(try Retriever(folder: folder).pooling, .mean)
+  }
+
+  func testSettingsThatChangeVectorsAreNamed() throws {
+    let config = try String(contentsOfFile: folder + "/config.json", encoding: .utf8)
+    for (file, text, expected) in [
+      ("1_Pooling/config.json", #"{"pooling_mode": "lasttoken"}"#, "pooling lasttoken is not"),
+      ("1_Pooling/config.json", #"{"pooling_mode": ["mean", "cls"]}"#, "pooling mean + cls is not"),
+      ("1_Pooling/config.json", #"{"pooling_mode": 1}"#, "pooling_mode 1 is not"),
+      (
+        "1_Pooling/config.json", #"{"pooling_mode": "cls", "include_prompt": false}"#,
+        "include_prompt false is not"
+      ),
+      ("1_Pooling/config.json", #"{"pooling_mode": "cls", "new": 1}"#, "new 1 is not"),
+      ("sentence_bert_config.json", #"{"transformer_task": "fill-mask"}"#, "transformer_task"),
+      ("sentence_bert_config.json", #"{"query_length": 32}"#, "query_length 32 is not"),
+      ("sentence_xlm-roberta_config.json", #"{"new": 1}"#, "new 1 is not"),
+      ("config_sentence_transformers.json", #"{"truncate_dim": 16}"#, "truncate_dim 16 is not"),
+      (
+        "config_sentence_transformers.json", #"{"default_prompt_name": "query"}"#,
+        #"default_prompt_name "query" is not"#
+      ),
+      (
+        "config_sentence_transformers.json", #"{"similarity_fn_name": "manhattan"}"#,
+        #"similarity_fn_name "manhattan" is not"#
+      ),
+      ("config_sentence_transformers.json", #"{"new": 1}"#, "new 1 is not"),
+      ("tokenizer_config.json", #"{"truncation_side": "left"}"#, #"truncation_side "left" is not"#),
+      ("tokenizer_config.json", #"{"split_special_tokens": true}"#, "split_special_tokens true"),
+      ("tokenizer_config.json", #"{"never_split": ["x"]}"#, #"never_split ["x"]"#),
+      (
+        "tokenizer_config.json", #"{"added_tokens_decoder": {"9": {"content": "x"}}}"#,
+        "added token x is not supported"
+      ),
+      ("added_tokens.json", #"{"[MASK]": 4, "y": 9}"#, "added token y is not supported"),
+      (
+        "config.json", config.replacing("{", with: #"{"new": 1,"#, maxReplacements: 1),
+        "new 1 is not"
+      ),
+    ] {
+      let path = folder + "/" + file
+      let before = try? Data(contentsOf: URL(fileURLWithPath: path))
+      try write(file, text)
+      XCTAssertTrue(opening().contains("DIR: \(file): \(expected)"), opening() + " for " + text)
+      if let before { try before.write(to: URL(fileURLWithPath: path)) } else { try remove(file) }
+    }
+    XCTAssertNoThrow(try Retriever(folder: folder))
   }
 
   func testTokenizersThatDoNotFitAreNamed() throws {

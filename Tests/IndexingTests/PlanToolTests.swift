@@ -92,7 +92,7 @@ final class PlanToolTests: XCTestCase {
     ] {
       let result = try index(
         "-q", "--top-k", "3", "--memory-tokens", "320", "--eviction", eviction, "--select",
-        selection, "--reset", reset, "--seed", "5", stdin: try shard(chunks))
+        selection, "--reset", reset, "--seed", "5", "--context", "none", stdin: try shard(chunks))
       XCTAssertEqual(result.standardError, "")
       let (reader, planned) = try blocks(result.output)
       let settings = MemorySettings(
@@ -140,7 +140,8 @@ final class PlanToolTests: XCTestCase {
     XCTAssertEqual(try blocks(bare.output).1, try plan(settings, byBlock))
     XCTAssertEqual(try blocks(bare.output).0.parameters.chunkTokens, 128)
     let packed = try index(
-      "-q", "--memory-tokens", "160", stdin: try shard(stream(120, seed: 3), pack: "stream"))
+      "-q", "--memory-tokens", "160", "--layout", "published",
+      stdin: try shard(stream(120, seed: 3), pack: "stream"))
     // What ml-embed writes of two packed streams: a document each.
     XCTAssertEqual(try blocks(packed.output).1, try plan(settings, stream(120, seed: 3)))
   }

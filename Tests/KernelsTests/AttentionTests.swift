@@ -13,6 +13,9 @@ final class AttentionTests: XCTestCase {
         tokens: 300, heads: 6, kv: 2, size: 16, blocks: [(128, 0), (0, 5), (172, 48)], gated: true),
       Case(tokens: 40, heads: 2, kv: 2, size: 32, blocks: [(40, 0)], causal: false),
       Case(tokens: 33, heads: 2, kv: 1, size: 16, blocks: [(33, 0)], gated: true),
+      // Several tiles of memory and of local keys, and sizes that are no whole vectors.
+      Case(tokens: 530, heads: 4, kv: 2, size: 20, blocks: [(200, 600), (330, 0)], gated: true),
+      Case(tokens: 30, heads: 3, kv: 1, size: 12, blocks: [(17, 257), (13, 9)]),
     ]
     for example in cases { example.check() }
   }
@@ -75,7 +78,12 @@ final class AttentionTests: XCTestCase {
 
   /// A window over cached keys is the window over the whole sequence.
   func testWindowOverCachedKeys() {
-    let (tokens, cached, size) = (21, 13, 16)
+    for (tokens, cached) in [(21, 13), (320, 290), (700, 410)] {
+      checkWindow(tokens: tokens, cached: cached, size: 16)
+    }
+  }
+
+  private func checkWindow(tokens: Int, cached: Int, size: Int) {
     var random = Random(8)
     let (q, k, v) = (
       random.floats(tokens * size), random.floats(tokens * size), random.floats(tokens * size)

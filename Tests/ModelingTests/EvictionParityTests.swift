@@ -108,7 +108,7 @@ final class EvictionParityTests: XCTestCase {
       pass.forward(
         Segment(tokens: tokens, targets: Segment.shifted(tokens), blocks: retrieved))
       XCTAssertTrue(pass.losses(Segment.shifted(tokens)).allSatisfy(\.isFinite))
-      memory.advance(past: planned, pass)
+      try memory.advance(past: planned, pass)
       if segment == 0 {
         let chunks = (0..<4).map { pass.memoryChunk($0 * 16..<($0 + 1) * 16) }
         try lane.expectMemory("step0.", chunks)

@@ -19,6 +19,26 @@ final class FamilyTests: XCTestCase {
 
   func testGemma() throws { try check("gemma") }
 
+  /// The ramp begins at the original length, not at the stretched one.
+  func testYarnOfAnOriginalLength() throws { try check("mistral-yarn") }
+
+  func testLlama3Rotation() throws { try check("llama-rope-parameters") }
+
+  func testQwen2WithLayerTypes() throws { try check("qwen2-layer-types") }
+
+  /// `rope_parameters` and `dtype` in place of `rope_scaling`, `rope_theta` and `torch_dtype`.
+  func testSpellingOfTransformers5() throws {
+    for name in ["mistral-yarn", "llama-rope-parameters", "qwen2-layer-types"] {
+      let (old, new) = try (
+        fixtureJSON("families/\(name)/config.json"),
+        fixtureJSON("families/\(name)/config-transformers5.json")
+      )
+      XCTAssertNotEqual(old, new)
+      XCTAssertEqual(
+        try LlamaConfiguration(huggingFace: old), try LlamaConfiguration(huggingFace: new), name)
+    }
+  }
+
   func testNarrowWeights() throws {
     try check("phi3", lengths: [24], residency: .stored)
     try check("gemma", residency: .stored)

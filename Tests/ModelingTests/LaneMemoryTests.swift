@@ -31,7 +31,7 @@ final class LaneMemoryTests: XCTestCase {
       second.forward(Segment(tokens: segment.tokens, targets: targets, blocks: all))
       let positions = Array(segment.tokens.indices)
       XCTAssertEqual(pass.logits(positions), second.logits(positions))
-      bank.advance(past: segment, pass)
+      try bank.advance(past: segment, pass)
       var start = 0
       for length in segment.chunkLengths {
         kept.append(second.memoryChunk(start..<start + length))
@@ -68,7 +68,7 @@ final class LaneMemoryTests: XCTestCase {
         Segment(
           tokens: segment.tokens, targets: Segment.shifted(segment.tokens),
           blocks: try bank.blocks(of: segment)))
-      bank.advance(past: segment, pass)
+      try bank.advance(past: segment, pass)
       return pass.logits(Array(segment.tokens.indices))
     }
     let pass = DecoderPass(decoder, maximumTokens: 12)

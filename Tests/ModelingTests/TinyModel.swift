@@ -33,7 +33,8 @@ struct TinyModel {
 
   private var configuration: JSONValue {
     let usual: JSONValue = [
-      "model_type": .string(family), "hidden_act": "silu",
+      "model_type": .string(family),
+      "hidden_act": family == "gemma" ? "gelu" : "silu",
       "vocab_size": .integer(Int64(vocabulary)),
       "hidden_size": .integer(Int64(hidden)), "intermediate_size": .integer(Int64(intermediate)),
       "num_hidden_layers": .integer(Int64(layers)),

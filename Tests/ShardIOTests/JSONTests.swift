@@ -30,10 +30,20 @@ final class JSONTests: XCTestCase {
     XCTAssertNil(try JSONValue(parsing: "1e300").intValue)
   }
 
+  /// What Python's json writes for floats that are not finite.
+  func testNumbersThatAreNotFinite() throws {
+    let value = try JSONValue(parsing: #"{"a": NaN, "b": [Infinity, -Infinity], "c": 1}"#)
+    XCTAssertEqual(value["a"]?.doubleValue?.isNaN, true)
+    XCTAssertNil(value["a"]?.intValue)
+    XCTAssertEqual(value["b"], [.number(.infinity), .number(-.infinity)])
+    XCTAssertEqual(value["c"], 1)
+  }
+
   func testRefuses() {
     let bad = [
       "", " ", "{", "[1,", "[1 2]", "{\"a\"}", "{\"a\":1,}", "[,]", "01", "-", "1.", "1e", "+1",
-      "nul", "\"a", "\"\\x\"", "\"\\u12g4\"", "\"\u{1}\"", "{} {}", "1e999", "'a'", "\u{0}", "-01",
+      "nul", "Na", "-NaN", "Infinite", "-Inf", "nan", "\"a", "\"\\x\"", "\"\\u12g4\"", "\"\u{1}\"",
+      "{} {}", "1e999", "'a'", "\u{0}", "-01",
       String(repeating: "[", count: 100_000),
     ]
     for text in bad { XCTAssertThrowsError(try JSONValue(parsing: text), text) }

@@ -90,4 +90,14 @@ final class MemoryEstimateTests: XCTestCase {
     XCTAssertLessThan(try bank(100), wide * 6 / 10)
     XCTAssertLessThanOrEqual(try bank(.max), 1 << 56)
   }
+
+  /// What lies in a file is no memory that the run needs.
+  func testABankTakesItsShareOfRAMAtMost() throws {
+    let run = SmallRun(lanes: 1)
+    let whole = try run.estimate(bankChunks: 100)
+    let part = try run.estimate(bankChunks: 100, bankInRAM: 1000)
+    XCTAssertEqual(part.parts.first { $0.name == "memory bank" }?.bytes, 1000)
+    XCTAssertEqual(part.bankBytes, whole.bankBytes)
+    XCTAssertEqual(whole.total - part.total, whole.bankBytes - 1000)
+  }
 }

@@ -195,16 +195,18 @@ struct SmallRun {
   }
 
   func estimate(
-    bankChunks: Int, frozen: MemoryEstimate.Frozen? = nil
+    bankChunks: Int, bankInRAM: Int = .max, frozen: MemoryEstimate.Frozen? = nil
   ) throws -> MemoryEstimate {
     let files = try modelFiles()
+    var data = MemoryEstimate.Data(
+      tokens: 500, segmentTokens: 3 * Self.chunkTokens, documentTokens: 60,
+      chunkTokens: Self.chunkTokens,
+      retrievedTokens: 4 * Self.chunkTokens, bankChunks: bankChunks, planBlocks: 10,
+      planNeighbours: 40)
+    data.bankInRAM = bankInRAM
     return MemoryEstimate(
       try LlamaConfiguration(huggingFace: files.configuration), memory: memory, options: options,
-      data: .init(
-        tokens: 500, segmentTokens: 3 * Self.chunkTokens, documentTokens: 60,
-        chunkTokens: Self.chunkTokens,
-        retrievedTokens: 4 * Self.chunkTokens, bankChunks: bankChunks, planBlocks: 10,
-        planNeighbours: 40),
+      data: data,
       residency: .expanded, fileBytes: files.byteCount, threads: threads, frozen: frozen)
   }
 

@@ -37,7 +37,7 @@ final class TrainContextTests: XCTestCase {
         expectNear(gradient.array, expected, 5e-4 * scale, name + parameter.name)
         gradient.zero()
       }
-      memory.advance(past: planned, pass)
+      try memory.advance(past: planned, pass)
     }
   }
 

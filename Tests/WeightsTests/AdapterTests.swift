@@ -61,7 +61,22 @@ final class AdapterTests: XCTestCase {
     let good = try XCTUnwrap(tiny.configuration.objectValue)
     for (key, value, expected) in [
       ("peft_type", "IA3", "peft_type is not LORA"), ("use_dora", true, "use_dora"),
-      ("bias", "all", "bias all"), ("rank_pattern", ["q_proj": 4], "rank_pattern"),
+      ("bias", "all", "bias \"all\""),
+      ("init_lora_weights", "pissa", "init_lora_weights \"pissa\""),
+      ("init_lora_weights", "pissa_niter_4", "init_lora_weights \"pissa_niter_4\""),
+      ("init_lora_weights", "olora", "init_lora_weights \"olora\""),
+      ("init_lora_weights", "loftq", "init_lora_weights \"loftq\""),
+      ("alpha_pattern", ["q_proj": 4], "alpha_pattern"), ("lora_bias", true, "lora_bias true"),
+      ("layer_replication", [[0, 2]], "layer_replication"),
+      ("target_parameters", ["x"], "target_parameters"),
+      ("trainable_token_indices", [1], "trainable_token_indices"),
+      ("exclude_modules", ["q_proj"], "exclude_modules"), ("layers_pattern", "h", "layers_pattern"),
+      ("kasa_config", ["k": 1], "kasa_config"), ("use_bdlora", ["k": 1], "use_bdlora"),
+      ("alora_invocation_tokens", [1], "alora_invocation_tokens"),
+      ("something_new", 1, "something_new 1 is not supported"),
+      ("modules_to_save", "norm", "modules_to_save is not"),
+      ("lora_dropout", "x", "lora_dropout is not"),
+      ("rank_pattern", ["q_proj": 4], "rank_pattern"),
       ("layers_to_transform", "x", "layers_to_transform"), ("r", 0, "r is not"),
       ("lora_alpha", "8", "lora_alpha"), ("target_modules", [1], "target_modules"),
     ] as [(String, JSONValue, String)] {
@@ -69,6 +84,16 @@ final class AdapterTests: XCTestCase {
       fields[key] = value
       let message = failure { try LoRAConfiguration(.object(fields), path: "a/b.json") }
       assertContains(message, "a/b.json: " + expected)
+    }
+  }
+
+  /// The fields that PEFT 0.21.2 writes, as they are where nothing is switched on; other beginnings.
+  func testConfigurationOfPEFT21() throws {
+    var fields = try XCTUnwrap(fixtureJSON("adapter-config-peft21.json").objectValue)
+    for beginning in [true, false, "gaussian", "eva", "orthogonal"] as [JSONValue] {
+      fields["init_lora_weights"] = beginning
+      let lora = try LoRAConfiguration(.object(fields), path: "x")
+      XCTAssertEqual(lora.targetModules, ["q_proj", "v_proj"])
     }
   }
 

@@ -26,6 +26,13 @@ struct GGUFBuilder {
   mutating func set(_ key: String, _ value: UInt32) { set(key, 4, littleEndian(value)) }
   mutating func set(_ key: String, _ value: Float) { set(key, 6, littleEndian(value.bitPattern)) }
 
+  mutating func set(_ key: String, _ value: Bool) { set(key, 7, [value ? 1 : 0]) }
+  mutating func set(_ key: String, _ values: [UInt32]) {
+    set(
+      key, 9,
+      littleEndian(UInt32(4)) + littleEndian(UInt64(values.count)) + values.flatMap(littleEndian))
+  }
+
   mutating func add(_ name: String, _ dimensions: [UInt64], _ type: UInt32, _ data: [UInt8]) {
     tensors.append(Tensor(name: name, dimensions: dimensions, type: type, data: data))
   }

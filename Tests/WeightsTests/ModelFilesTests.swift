@@ -82,6 +82,16 @@ final class ModelFilesTests: XCTestCase {
       ("head counts must divide", { $0.replace("llama.attention.head_count_kv", 3) }),
       ("rotated whole", { $0.replace("llama.rope.dimension_count", 2) }),
       ("llama.vocab_size is 11", { $0.replace("llama.vocab_size", 11) }),
+      ("llama.logit_scale 0.5 is not supported", { $0.set("llama.logit_scale", Float(0.5)) }),
+      ("llama.attention.causal false", { $0.set("llama.attention.causal", false) }),
+      (
+        "llama.rope.dimension_sections of several",
+        { $0.set("llama.rope.dimension_sections", [1, 2]) }
+      ),
+      ("llama.rope.scaling.attn_factor 2", { $0.set("llama.rope.scaling.attn_factor", Float(2)) }),
+      ("llama.something_new 1", { $0.set("llama.something_new", UInt32(1)) }),
+      ("diffusion.shift_logits true", { $0.set("diffusion.shift_logits", true) }),
+      ("split.count 3", { $0.set("split.count", UInt32(3)) }),
       ("mixtures of experts", { $0.set("llama.expert_count", UInt32(8)) }),
       ("rope.scaling.type longrope", { $0.set("llama.rope.scaling.type", "longrope") }),
       ("rotary frequency factors", { $0.add("rope_freqs.weight", [2], floats: [1, 8]) }),
@@ -118,6 +128,32 @@ final class ModelFilesTests: XCTestCase {
     XCTAssertEqual(
       try open(yarn).configuration["rope_scaling"],
       ["rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 32])
+    yarn.drop("llama.rope.scaling.original_context_length")
+    yarn.set("llama.rope.scaling.yarn_beta_fast", Float(16))
+    XCTAssertEqual(
+      try open(yarn).configuration["rope_scaling"],
+      [
+        "rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 64,
+        "beta_fast": 16.0,
+      ])
+    // llama.cpp's rule: without a type a factor is linear, with type none it is nothing.
+    linear.drop("llama.rope.scaling.type")
+    XCTAssertEqual(
+      try open(linear).configuration["rope_scaling"], ["rope_type": "linear", "factor": 4.0])
+    linear.set("llama.rope.scaling.type", "none")
+    XCTAssertEqual(try open(linear).configuration["rope_scaling"], .null)
+  }
+
+  func testMetadataThatChangesNothing() throws {
+    var builder = GGUFBuilder.tinyLlama()
+    let plain = try open(builder).configuration
+    builder.set("general.url", "x")
+    builder.set("quantize.imatrix.file", "x")
+    builder.set("llama.attention.causal", true)
+    builder.set("llama.logit_scale", Float(1))
+    builder.set("llama.expert_used_count", UInt32(0))
+    builder.set("llama.rope.scaling.finetuned", true)
+    XCTAssertEqual(try open(builder).configuration, plain)
   }
 
   func testTensorTypesAreRefusedWhenAskedFor() throws {

@@ -10,7 +10,7 @@
 # --record writes the first two, and the third where it exists, from what the programs now do; that
 # counts as a failure, so that nobody records by accident.
 #
-# Cases see: the tools in PATH; $MODEL and $RETRIEVER, the demo's models; $READY, a folder with
+# Cases see: the tools in PATH; $MODEL and $RETRIEVER, the demo's models; $AUSTEN, its novels; $READY, a folder with
 # demo.jsonl, chunks.mls, embeddings.mls, plan.mls made once; $FIXTURES; $ROOT; $PYPI, what was installed from there.
 # A case with a line `# needs: NAME…` is skipped when a tool, a model or the kind of build that it names is
 # not there, or when the PACKAGE of a pypi:PACKAGE cannot be had.
@@ -20,7 +20,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 export ROOT=${here%/Tests/cli} FIXTURES=${here%/cli}/Fixtures
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/memlong
 export MODEL=$cache/models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf RETRIEVER=$cache/models/minilm
-export PYPI=$cache/pypi PATH=${BIN:-$ROOT/.build/release}:$PATH
+export AUSTEN=$cache/text/austen PYPI=$cache/pypi PATH=${BIN:-$ROOT/.build/release}:$PATH
 unset MAKEFLAGS MFLAGS MAKELEVEL
 
 record=false
@@ -73,6 +73,7 @@ missing() {
         PIP_RETRIES=1 PIP_TIMEOUT=15 "$ROOT/pipelines/tools/pypi.sh" "$PYPI" "${need#*:}" >/dev/null 2>&1 ||
           echo "${need#*:} from PyPI"
         ;;
+      austen) [ -e "$AUSTEN/persuasion.jsonl" ] || echo "$AUSTEN" ;;
       retriever) [ -e "$RETRIEVER/config.json" ] || echo "$RETRIEVER" ;;
       *) echo "$need" ;;
     esac

@@ -12,7 +12,8 @@ from shards import SEGMENT as SEGMENT_CHUNKS
 from measure import Command, Peer
 
 MEMORY_LAYER, RETRIEVAL_LAYERS, RANK, SEGMENT, CHUNK = 15, [15, 19, 23, 27], 32, 1024, 128
-LAYERS = ["--memory-layer", MEMORY_LAYER, "--retrieval-layers", ",".join(map(str, RETRIEVAL_LAYERS))]
+PUBLISHED = ["--layout", "published"]
+LAYERS = [*PUBLISHED, "--memory-layer", MEMORY_LAYER, "--retrieval-layers", ",".join(map(str, RETRIEVAL_LAYERS))]
 
 NOTES = """\
 rate     best round by time (of unit ms: less is better). Ours are whole processes, start, loading and writing included; the peers in
@@ -177,14 +178,14 @@ def decoder(inputs, peer):
     options, tokens = inputs.options, inputs.sizes.tokens
     chunks = inputs.chunks("decoder.mls", tokens)
     embeddings = inputs.make("decoder.embeddings.mls", "ml-embed", "--model", options.retriever, chunks)
-    plan = inputs.make("decoder.plan.mls", "ml-index", embeddings)
+    plan = inputs.make("decoder.plan.mls", "ml-index", *PUBLISHED, embeddings)
     model = ["--model", options.model, "--threads", options.threads]
     given = {"tokens": SEGMENT, "memory": SEGMENT, "memory_layer": MEMORY_LAYER,
              "retrieval_layers": RETRIEVAL_LAYERS, "rank": RANK}
     evaluate = [inputs.tool("ml-eval"), "lm", *model, "-o", inputs.path("result.json")]
     yield Case(
         "forward, segments of 1024", "tokens/s", tokens,
-        [*inputs.with_bf16("ml-eval lm", [*evaluate, chunks]),
+        [*inputs.with_bf16("ml-eval lm", [*evaluate, *PUBLISHED, chunks]),
          peer("transformers, sdpa", "transformers", **given),
          peer("llama.cpp, F16", "llama_cpp", **given)],
         decoder_flops(0, False), peer_units=SEGMENT)
@@ -220,7 +221,7 @@ def published(inputs, peer):
     vectors, plan = inputs.path("published.embeddings.mls"), inputs.path("published.plan.mls")
     threads = ["--threads", options.threads, "-q"]
     before = [[inputs.tool("ml-embed"), "--model", options.retriever, *threads, "-o", vectors, chunks],
-              [inputs.tool("ml-index"), *threads, "-o", plan, vectors]]
+              [inputs.tool("ml-index"), *PUBLISHED, *threads, "-o", plan, vectors]]
     model = [*threads, "--model", folder, *LAYERS, "--plan", plan, chunks]
     evaluate = [inputs.tool("ml-eval"), "lm", "-o", inputs.path("result.json"), *model]
     train = [inputs.tool("ml-train"), "--stage", 2, "--accumulation", 1, "-o", inputs.path("adapter"), *model]

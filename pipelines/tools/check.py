@@ -14,21 +14,22 @@ LONGEST = 500
 
 # Library → what it may import. Tools and tests may import any.
 ARROWS = {
+    "FilePaths": "",
     "Safetensors": "",
     "ShardIO": "Safetensors CZstd CXXHash",
     "Records": "Safetensors ShardIO",
     "Kernels": "COpenBLAS CKernels COneDNN",
-    "Tokenization": "Safetensors Weights CSentencePiece COniguruma CUTF8Proc",
+    "Tokenization": "FilePaths Safetensors Weights CSentencePiece COniguruma CUTF8Proc",
     "Chunking": "Tokenization",
-    "Weights": "Safetensors",
+    "Weights": "FilePaths Safetensors",
     "Modeling": "Safetensors Kernels Weights",
-    "Embedding": "Safetensors Kernels Weights Tokenization",
+    "Embedding": "FilePaths Safetensors Kernels Weights Tokenization",
     "Indexing": "Kernels",
     "Retrieval": "Kernels Modeling Embedding Indexing",
     "Training": "Kernels Modeling",
     "Evaluation": "Safetensors Modeling Indexing",
-    "ToolSupport": "ShardIO CZstd CZlib ArgumentParser",
-    "ModelSupport": "ToolSupport ShardIO Records Safetensors Weights Tokenization Kernels Modeling ArgumentParser",
+    "ToolSupport": "FilePaths ShardIO CZstd CZlib ArgumentParser",
+    "ModelSupport": "FilePaths ToolSupport ShardIO Records Safetensors Weights Tokenization Kernels Modeling ArgumentParser",
     "TestSupport": "Safetensors",
 }
 # From outside the package; Kernels has no Foundation.

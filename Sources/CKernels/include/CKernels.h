@@ -163,6 +163,61 @@ ML_INLINE intptr_t ml_first_not_finite(const float *x, intptr_t count) {
   return i;
 }
 
+// MARK: Attention's tiles
+
+/// out[rows][keys] = queries[rows][size] . keys, which lie in `vectors` panels [size][16] one behind the
+/// other. Row r sees keys before reach + r: what no row of a block sees is not written.
+void ml_attention_scores(float *out, intptr_t outStride, const float *queries, intptr_t stride,
+                         intptr_t rows, const float *panels, intptr_t size, intptr_t vectors,
+                         intptr_t reach);
+
+/// out[rows][16 vectors] += weights[rows][count] from[count][16 vectors]. Row r's weights are read
+/// before reach + r and, up to five more, beyond: they are to be zero there.
+void ml_attention_values(float *out, intptr_t outStride, const float *weights, intptr_t stride,
+                         intptr_t rows, const float *from, intptr_t fromStride, intptr_t count,
+                         intptr_t vectors, intptr_t reach);
+
+/// out[8][16]: eight columns of eight rows of floats `stride` apart, of the first or the second half.
+ML_INLINE void ml_transpose8(float *out, const float *rows, intptr_t stride) {
+  ml_f32x8 a[8], b[8], c[8];
+  for (int i = 0; i < 8; i++) memcpy(&a[i], rows + i * stride, sizeof a[i]);
+  for (int i = 0; i < 8; i += 2) {
+    b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  for (int i = 0; i < 8; i += 4)
+    for (int j = 0; j < 2; j++) {
+      c[i + 2 * j] = __builtin_shufflevector(b[i + j], b[i + j + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      c[i + 2 * j + 1] =
+          __builtin_shufflevector(b[i + j], b[i + j + 2], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  for (int i = 0; i < 4; i++) {
+    ml_f32x8 low = __builtin_shufflevector(c[i], c[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    ml_f32x8 high = __builtin_shufflevector(c[i], c[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    memcpy(out + i * 16, &low, sizeof low);
+    memcpy(out + (i + 4) * 16, &high, sizeof high);
+  }
+}
+
+/// Keys[count][size], `stride` apart, as panels [size][16] of sixteen keys; what the last has to spare is
+/// zero.
+ML_INLINE void ml_pack_keys(float *out, const float *keys, intptr_t stride, intptr_t count,
+                            intptr_t size) {
+  for (intptr_t first = 0; first < count; first += 8) {
+    float *to = out + first / 16 * 16 * size + first % 16;
+    const float *from = keys + first * stride;
+    intptr_t i = 0;
+    if (first + 8 <= count)
+      for (; i + 8 <= size; i += 8) ml_transpose8(to + i * 16, from + i, stride);
+    for (; i < size; i++)
+      for (intptr_t k = 0; k < 8; k++)
+        to[i * 16 + k] = first + k < count ? from[k * stride + i] : 0;
+  }
+  if (count % 16 > 0 && count % 16 <= 8)
+    for (intptr_t i = 0; i < size; i++)
+      memset(out + (count / 16 * size + i) * 16 + 8, 0, 8 * sizeof(float));
+}
+
 // MARK: Functions
 
 /// e^x to about 1e-7 relative: x = n ln 2 + r, |r| <= ln 2 / 2, and a polynomial of degree 7 in r.

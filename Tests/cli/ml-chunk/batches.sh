@@ -18,7 +18,8 @@ ml-shard check many.mls
 echo '{"text":1}' >bad.jsonl
 for threads in 1 2; do
   refuse "a bad file" "${chunk[@]}" --threads "$threads" -o out.mls 0.jsonl bad.jsonl 1.jsonl
-  refuse "an empty file" "${chunk[@]}" --threads "$threads" -o out.mls 0.jsonl /dev/null bad.jsonl
+  "${chunk[@]}" --threads "$threads" -o empty.mls 0.jsonl /dev/null 1.jsonl /dev/null
+  cmp empty.mls <("${chunk[@]}" 0.jsonl 1.jsonl)
   "${chunk[@]}" --threads "$threads" --max-tokens 100000 -o cut.mls 0.jsonl bad.jsonl
   rm cut.mls
 done
