@@ -1,7 +1,18 @@
 import Modeling
 import Safetensors
 import ShardIO
+import ToolSupport
 import Weights
+
+extension CommonOptions {
+  /// Says of an adapter that carries no digest, as PEFT's do, that damage to it goes unnoticed.
+  ///
+  /// - Throws: `ModelError` where the adapter is not what its digest says.
+  public func noteSeal(ofAdapter folder: String?) throws {
+    guard let folder, try !Adapter.checkSeal(folder: folder) else { return }
+    detail("\(folder): carries no digest, so that damage would go unnoticed")
+  }
+}
 
 extension LoadedModel {
   /// The fields of an adapter's config.json beyond the base model's and the memory's.

@@ -86,6 +86,7 @@ struct LanguageModel: ParsableCommand {
     }
     options.noteContext(of: loaded, read: context.map { $0.rules.plannedTokens ?? .max })
     try checkMemory(outline, input.census, loaded, context)
+    try options.noteSeal(ofAdapter: adapter)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights,
       compute: modelOptions.makeCompute(options))

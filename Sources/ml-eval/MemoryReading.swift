@@ -36,6 +36,7 @@ final class MemoryReading {
     chat = try ChatFormat(of: outline.files)
     if tool.chat && chat == nil { throw ChatFormat.refusal(outline.files) }
     endTokens = try ModelSupport.endTokens(outline.files, tokenizer, chat)
+    try tool.options.noteSeal(ofAdapter: tool.adapter)
     model = try LoadedModel(
       outline, adapter: tool.adapter, residency: tool.modelOptions.weights,
       compute: tool.modelOptions.makeCompute(tool.options))

@@ -51,6 +51,7 @@ struct Oracle: ParsableCommand {
     let loaded = try LoadedPlan(path: plan, for: input.census)
     guard loaded.parameters.topK > 0 else { throw ToolError("\(plan): top_k is 0") }
     let outline = try modelOptions.outline(input.census, adapter: adapter, hasMemory: true)
+    try options.noteSeal(ofAdapter: adapter)
     let model = try LoadedModel(
       outline, adapter: adapter, residency: modelOptions.weights,
       compute: modelOptions.makeCompute(options))

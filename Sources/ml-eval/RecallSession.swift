@@ -55,6 +55,7 @@ struct RecallSession {
     let retriever =
       usesMemory && recall.select == .nearest
       ? try recall.retriever.map { try Retriever(folder: $0.path()) } : nil
+    try options.noteSeal(ofAdapter: recall.adapter)
     model = try LoadedModel(
       outline, adapter: recall.adapter, residency: modelOptions.weights,
       compute: modelOptions.makeCompute(options))

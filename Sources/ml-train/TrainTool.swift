@@ -87,9 +87,7 @@ struct TrainTool: ParsableCommand {
     guard census.longestDocument > 1 else {
       throw ToolError("no document has a second token: nothing is to be predicted")
     }
-    if let adapter, try !Adapter.checkSeal(folder: adapter) {
-      options.detail("\(adapter): carries no digest, so that damage would go unnoticed")
-    }
+    try options.noteSeal(ofAdapter: adapter)
     let loaded = try plan.map { try LoadedPlan(path: $0, for: census) }
     let lanes = try self.lanes(census, loaded)
     var settings = try training.options(
