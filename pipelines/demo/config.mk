@@ -1,13 +1,13 @@
 # demo: what does a memory bring to SmolLM2-135M? Source code, whose far past matters, and a novel; and a number
 # hidden in a text, found and read out.
 #
-#   make                      about 12 minutes on 2 otherwise idle cores, building included
+#   make                      12 minutes on 2 otherwise idle cores with AVX2, building included
 #   make results              records the report in pipelines/demo/RESULTS
 #
 # Time, on 2 cores with AVX2 kernels (with AVX-512 it is about half):
-#   evaluation  6 modules x 4096 tokens x 4 systems + 2 novels x 3072 x 3 = 116736 tokens, 330 tokens/s: 350 s
-#   training    3 texts x 3072 tokens = 9216 a stage; 130 tokens/s in stage 1, 200 in stage 2: 120 s
-#   the rest    build 200 s, fetch 20 s, retriever 30 s, hidden numbers 50 s
+#   evaluation  6 modules x 4096 tokens x 4 systems + 2 novels x 3072 x 3 = 116736 tokens, 350 tokens/s: 335 s
+#   training    3 texts x 3072 tokens = 9216 a stage; 142 tokens/s in stage 1, 203 in stage 2: 110 s
+#   the rest    build 160 s, fetch 20 s, retriever 25 s, hidden numbers 50 s
 
 # Text: modules and packages of Python's standard library, as Debian ships it, and Jane Austen. One text a
 # shard, so the memory never crosses from one to another. Choices were made on other texts (difflib, turtle).

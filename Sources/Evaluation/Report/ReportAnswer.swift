@@ -7,7 +7,7 @@ struct ReportAnswer {
   struct Finding {
     enum Verdict: String {
       case helps = "it helps"
-      case helpsLittle = "it helps, but not surely more than the same cost spent otherwise"
+      case helpsLittle = "it helps, but not surely more than the same cost without a retriever"
       case harms = "it harms"
       case unsure = "not sure"
     }
@@ -32,8 +32,11 @@ struct ReportAnswer {
     var sentence: String {
       let clusters = "over \(grouped(off.clusters)) \(off.kind.rawValue)"
       let from = start > 0 ? " from token \(grouped(start)) on" : ""
-      let against = peer.map {
-        " and by \(Self.size($0.difference)) against \($0.name)"
+      let against = peer.map { name, difference in
+        let isSure = difference.interval.map { $0.lower > 0 || $0.upper < 0 } ?? false
+        return isSure && difference.mean < 0
+          ? " and by \(Self.size(difference)) against \(name)"
+          : " (against \(name): by \(Self.size(difference)))"
       }
       return
         "On \(markdownText(set))\(from), retrieval (\(markdownText(own.system))) lowers the loss by "
