@@ -27,8 +27,9 @@ public final class OraclePlanner {
   }
 
   private let pass: DecoderPass
-  private let context: SlidingContext?
-  private let cache: LocalCache?
+  private var context: LaneContext?
+  /// What the running segment continues.
+  private var cache: LocalCache?
   private let heldBack: Int
   /// Chunk rows that are not in memory yet, because the context holds them, begin here.
   private var firstHeld = 0
@@ -53,9 +54,12 @@ public final class OraclePlanner {
     heldBack: Int = 0, resets: Bool, every: Int
   ) {
     precondition(topK > 0 && every > 0)
-    self.context = context
+    self.context = context.map {
+      LaneContext(
+        $0, decoder, layers: 0..<decoder.layers.count, segmentTokens: segmentTokens,
+        documentTokens: .max)
+    }
     self.heldBack = heldBack
-    cache = context.map { LocalCache(decoder, capacity: max($0.tokens, segmentTokens)) }
     pass = DecoderPass(decoder, maximumTokens: segmentTokens)
     self.topK = topK
     self.resets = resets
@@ -92,13 +96,10 @@ public final class OraclePlanner {
     if segment.document != document {
       if resets { live = [:] }
       documentStart = segment.firstRow
-      if let cache { cache.remove(0..<cache.count) }
     }
     document = segment.document
     firstHeld = max(documentStart, segment.firstRow - heldBack)
-    if let context {
-      cache?.makeRoom(for: segment.tokens.count, sinks: context.sinks, limit: context.tokens)
-    }
+    cache = context?.cache(before: segment)
   }
 
   /// Each chunk in memory beside no chunk at all, for all blocks at once.
