@@ -5,11 +5,10 @@ import ToolSupport
 import Weights
 
 extension CommonOptions {
-  /// Says of an adapter that carries no digest, as PEFT's do, that damage to it goes unnoticed.
-  ///
-  /// - Throws: `ModelError` where the adapter is not what its digest says.
+  /// Says of an adapter that carries no digest, as PEFT's do, that damage to it goes unnoticed. Where it
+  /// carries one, `LoadedModel` compares it.
   public func noteSeal(ofAdapter folder: String?) throws {
-    guard let folder, try !Adapter.checkSeal(folder: folder) else { return }
+    guard let folder, try !Adapter.isSealed(folder: folder) else { return }
     detail("\(folder): carries no digest, so that damage would go unnoticed")
   }
 }

@@ -37,6 +37,11 @@ extension Adapter {
     .object(Seal.add(Self.seal, to: config, files: files.map { hash($0.content) }))
   }
 
+  /// Whether a folder's config.json carries the adapter's digest, compared or not.
+  public static func isSealed(folder: String) throws -> Bool {
+    try readExtra("config.json", folder: folder)?[seal] != nil
+  }
+
   /// Compares a folder's files with the digest that it was written with.
   ///
   /// - Returns: false where it carries none.
