@@ -28,6 +28,9 @@ public struct SlidingContext: Sendable, Equatable {
 
   /// What a plan made for it leaves to it: `ml-index --context`.
   public var plannedTokens: Int { tokens - sinks }
+
+  /// The most tokens, beside the sinks, that a whole segment has before it.
+  public func tokensBefore(segmentTokens: Int) -> Int { plannedTokens - segmentTokens }
 }
 
 extension SlidingContext {

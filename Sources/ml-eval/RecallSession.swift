@@ -71,7 +71,7 @@ struct RecallSession {
         capacity: MemorySettings.capacity(
           memoryTokens: recall.memoryTokens, chunkTokens: recall.chunkTokens),
         eviction: recall.eviction,
-        heldBack: context.map { ($0.plannedTokens - segmentTokens) / recall.chunkTokens } ?? 0,
+        heldBack: (context?.tokensBefore(segmentTokens: segmentTokens) ?? 0) / recall.chunkTokens,
         retriever: retriever, threads: options.threadCount) : nil
     memory =
       usesMemory
@@ -96,7 +96,7 @@ struct RecallSession {
   }
 
   /// The most tokens, beside the sinks, that the prompt has in its context: as many as a segment.
-  var contextBefore: Int { context.map { $0.plannedTokens - segmentTokens } ?? 0 }
+  var contextBefore: Int { context?.tokensBefore(segmentTokens: segmentTokens) ?? 0 }
 
   /// A text by itself, with the begin token where texts begin with it.
   func encode(_ text: String) -> [Int32] { begin + tokenizer.encode(text) }

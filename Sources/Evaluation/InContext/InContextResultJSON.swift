@@ -15,7 +15,7 @@ extension InContextResult {
       "tool": .object(["name": .string("ml-eval"), "version": .string(toolVersion)]),
       "task": .string(task.rawValue), "template": .string(task.template.text),
       "labels": .array(task.labels.map { .string($0) }),
-      "system": taskSystem(model, adapter, memory, context),
+      "system": taskSystem.json,
       "data": .object(["train": train.json, "test": test.json]),
       "adds_begin_token": .bool(addsBeginToken), "items": .integer(Int64(targets.count)),
       "drawn": drawn.map { .array($0.map { .integer(Int64($0)) }) } ?? .null,
@@ -120,31 +120,6 @@ extension InContextRun {
       logLikelihoods: stride(from: 0, to: flat.count, by: labels).map {
         Array(flat[$0..<$0 + labels])
       })
-  }
-}
-
-/// Whom a task's questions were put to.
-func taskSystem(
-  _ model: SystemLabel.Identity, _ adapter: SystemLabel.Identity?, _ memory: TaskMemory?,
-  _ context: SlidingContext?
-) -> JSONValue {
-  var fields: [String: JSONValue] = [
-    "model": model.json, "adapter": adapter?.json ?? .null, "memory": memory?.json ?? .null,
-  ]
-  fields["context"] = context.map {
-    .object(["tokens": .integer(Int64($0.tokens)), "sinks": .integer(Int64($0.sinks))])
-  }
-  return .object(fields)
-}
-
-extension SlidingContext {
-  /// nil where the system read segments alone.
-  init?(ofSystem system: FieldReader) throws {
-    guard system.has("context") else { return nil }
-    let fields = try system.object("context")
-    self.init(
-      tokens: try fields.integer("tokens", in: 1...Int(Int32.max)),
-      sinks: try fields.integer("sinks", in: 0...Int(Int32.max)))
   }
 }
 

@@ -125,7 +125,7 @@ extension NeedleResult {
       "schema": .string(Self.schema), "schema_version": .integer(Int64(Self.schemaVersion)),
       "tool": .object(["name": .string("ml-eval"), "version": .string(toolVersion)]),
       "task": .string(task.rawValue),
-      "system": taskSystem(model, adapter, memory, context),
+      "system": taskSystem.json,
       "segment_tokens": .integer(Int64(segmentTokens)),
       "local_tokens": .integer(Int64(localTokens)), "haystack_digest": .string(haystack),
       "seed": .integer(Int64(seed)),

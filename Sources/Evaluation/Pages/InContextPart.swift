@@ -1,5 +1,3 @@
-import Modeling
-
 /// Accuracies of one task, all systems and settings.
 func inContextPart(_ results: [(name: String, result: InContextResult)], stem: String?)
   -> ReportPart
@@ -22,25 +20,6 @@ func inContextPart(_ results: [(name: String, result: InContextResult)], stem: S
   }
   part.markdown += taskSystems(labels, systems)
   return part
-}
-
-/// Whom a task's questions were put to.
-struct TaskSystem {
-  var model: SystemLabel.Identity
-  var adapter: SystemLabel.Identity?
-  var memory: TaskMemory?
-  var context: SlidingContext?
-
-  /// `context 2052 + 4 sinks`
-  var contextName: String? {
-    context.map { LocalContext(tokens: $0.tokens, sinks: $0.sinks).name }
-  }
-}
-
-extension InContextResult {
-  fileprivate var taskSystem: TaskSystem {
-    TaskSystem(model: model, adapter: adapter, memory: memory, context: context)
-  }
 }
 
 /// What was asked, and the memory that it was asked with.

@@ -1,10 +1,6 @@
 /// Accuracies by depth and length as heat maps, one a system and measure.
 func needlePart(_ results: [(name: String, result: NeedleResult)], stem: String?) -> ReportPart {
-  let systems = results.map { entry in
-    TaskSystem(
-      model: entry.result.model, adapter: entry.result.adapter, memory: entry.result.memory,
-      context: entry.result.context)
-  }
+  let systems = results.map { $0.result.taskSystem }
   let labels = systemLabels(zip(results, systems).map { ($0.name, $1) })
   func percent(_ share: Double?) -> String { share.map { fixed($0 * 100, 1) } ?? "—" }
   let rows = zip(labels, results).map { label, entry in
